@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+/** A binary field of at most `max` bytes (exactly `max` when `exact`). msgpack carries it without base64. */
+export function bytesSchema(max: number, exact = false) {
+  return z
+    .instanceof(Uint8Array)
+    .refine((bytes) => (exact ? bytes.length === max : bytes.length <= max), {
+      message: exact ? `must be ${max} bytes` : `must be at most ${max} bytes`,
+    })
+    .meta({ bytes: max, exact });
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+/** Standard base64 without a dependency on Node's Buffer, so that a browser reads profiles too. */
+export function toBase64(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  }
+  return btoa(text);
+}
+
+/** Throws a `DOMException` on text that is not base64; callers wrap it. */
+export function fromBase64(text: string): Uint8Array {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
+  return bytes;
+}

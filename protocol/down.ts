@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { desiredMessageSchema } from './desired.ts';
+import { refusedMessageSchema } from './error.ts';
+import { challengeMessageSchema, welcomeMessageSchema } from './hello.ts';
+import { ackMessageSchema } from './telemetry.ts';
+
+/** Everything the control plane says to an agent. */
+export const downMessageSchema = z.discriminatedUnion('kind', [
+  challengeMessageSchema,
+  welcomeMessageSchema,
+  desiredMessageSchema,
+  ackMessageSchema,
+  refusedMessageSchema,
+]);
+export type DownMessage = z.infer<typeof downMessageSchema>;

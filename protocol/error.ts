@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { MAX_DETAIL_LENGTH } from './limits.ts';
+
+/** Why an agent refuses a version. Closed: rollouts decide by it. */
+export const refusalCodeSchema = z.enum([
+  'artifact-unavailable',
+  'artifact-corrupt',
+  'disk-full',
+  'manifest-invalid',
+  'manifest-mismatch',
+  'profile-invalid',
+  'not-onnx',
+  'session-failed',
+  'golden-mismatch',
+  'warmup-failed',
+  'engine-crashed',
+]);
+export type RefusalCode = z.infer<typeof refusalCodeSchema>;
+
+/** Why a link is refused or closed by the control plane. `retry` says whether coming back can help. */
+export const linkErrorCodeSchema = z.enum([
+  'bad-frame',
+  'bad-message',
+  'unexpected-message',
+  'unsupported-protocol',
+  'bad-proof',
+  'bad-join-token',
+  'unknown-agent',
+  'revoked',
+  'replaced',
+  'hello-timeout',
+  'shutting-down',
+]);
+export type LinkErrorCode = z.infer<typeof linkErrorCodeSchema>;
+
+export const detailSchema = z
+  .string()
+  .transform((text) => (text.length > MAX_DETAIL_LENGTH ? text.slice(0, MAX_DETAIL_LENGTH) : text));
+
+export const refusedMessageSchema = z.object({
+  kind: z.literal('refused'),
+  code: linkErrorCodeSchema,
+  detail: z.string().max(MAX_DETAIL_LENGTH),
+  /** Wait at least this long before the next attempt; null: do not come back with these credentials. */
+  retryAfterMs: z.number().int().min(0).nullable(),
+});
+
+export type ProtocolErrorKind =
+  | 'frame-too-large'
+  | 'not-msgpack'
+  | 'schema'
+  | 'signature'
+  | 'onnx'
+  | 'tensor'
+  | 'manifest'
+  | 'profile';
+
+/** The one error class of `protocol/`. The message names the value, the bound and what to do. */
+export class ProtocolError extends Error {
+  readonly kind: ProtocolErrorKind;
+  constructor(kind: ProtocolErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ProtocolError';
+    this.kind = kind;
+  }
+}

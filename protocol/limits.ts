@@ -1,0 +1,47 @@
+/** Bounds that both sides enforce at their edge. Each is tested at the limit and one past it. */
+
+/** One WebSocket frame. A window of 100 features is about 25 KB; a desired state of 200 deployments 40 KB. */
+export const MAX_FRAME_BYTES = 1024 * 1024;
+
+/** One encoded window inside a telemetry message: below the frame, so that the envelope always fits. */
+export const MAX_WINDOW_BYTES = 512 * 1024;
+
+/** One artifact file. ONNX is protobuf, and protobuf stops at 2 GiB. */
+export const MAX_ARTIFACT_BYTES = 2 * 1024 * 1024 * 1024 - 1;
+
+/** A manifest is a few KB; 1 MiB leaves room for a model with thousands of named features. */
+export const MAX_MANIFEST_BYTES = 1024 * 1024;
+
+/** A profile holds two sketches per feature. */
+export const MAX_PROFILE_BYTES = 16 * 1024 * 1024;
+
+/** Columns of one model that are watched. */
+export const MAX_FEATURES = 4096;
+
+/** Tensors in or out of one model. */
+export const MAX_TENSORS = 256;
+
+/** Dimensions of one tensor; ONNX Runtime itself accepts no more than this in practice. */
+export const MAX_RANK = 16;
+
+/** Deployments one agent is asked to serve. */
+export const MAX_DEPLOYMENTS_PER_AGENT = 256;
+
+/** Labels an agent may carry. */
+export const MAX_LABELS = 64;
+
+/** Length of names: deployments, models, agents, labels. Long enough for any DNS-like name. */
+export const MAX_NAME_LENGTH = 128;
+
+/** Free text inside reports, events and errors. Longer text is cut, never refused: it is a diagnosis. */
+export const MAX_DETAIL_LENGTH = 2000;
+
+/** Deepest nesting of a JSON request body; Triton's bound too. */
+export const MAX_JSON_DEPTH = 100;
+
+/** Default bound of an inference request body; Triton's default too. */
+export const MAX_INFER_BODY_BYTES = 64 * 1024 * 1024;
+
+/** Shortest and longest window. Shorter floods the link, longer than an hour is no longer "seconds to know". */
+export const MIN_WINDOW_MS = 500;
+export const MAX_WINDOW_MS = 3_600_000;

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { detailSchema, refusalCodeSchema } from './error.ts';
+import { armSchema, digestSchema, nameSchema, timestampSchema, versionNumberSchema } from './ids.ts';
+import { MAX_DEPLOYMENTS_PER_AGENT } from './limits.ts';
+
+const armBase = { arm: armSchema, version: versionNumberSchema, manifest: digestSchema };
+
+/** What one arm really does on the host. `refused` is the NACK: this digest is not offered again as it stands. */
+export const reportedArmSchema = z.discriminatedUnion('state', [
+  z.object({ ...armBase, state: z.literal('serving'), share: z.number().min(0).max(1) }),
+  z.object({ ...armBase, state: z.literal('fetching') }),
+  z.object({
+    ...armBase,
+    state: z.literal('refused'),
+    code: refusalCodeSchema,
+    detail: detailSchema,
+  }),
+]);
+export type ReportedArm = z.infer<typeof reportedArmSchema>;
+
+export const reportedDeploymentSchema = z.object({
+  name: nameSchema,
+  arms: z.array(reportedArmSchema).max(8),
+});
+
+/** A full snapshot of what the agent runs, sent after each change: small, and never in need of replay. */
+export const reportMessageSchema = z.object({
+  kind: z.literal('report'),
+  /** Highest generation accepted (`observedGeneration`). */
+  observed: z.int().min(0),
+  /** Highest generation that every engine of the host serves. */
+  applied: z.int().min(0),
+  at: timestampSchema,
+  deployments: z.array(reportedDeploymentSchema).max(MAX_DEPLOYMENTS_PER_AGENT),
+});
+export type ReportMessage = z.infer<typeof reportMessageSchema>;

@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { bytesSchema, toHex } from './bytes.ts';
+import { ProtocolError } from './error.ts';
+import { MAX_FRAME_BYTES } from './limits.ts';
+
+/**
+ * Ed25519 through WebCrypto: the same code in Node and in a browser. What is signed is the payload's
+ * bytes as they travel, so no canonical form has to be agreed on.
+ */
+export const envelopeSchema = z.object({
+  payload: bytesSchema(MAX_FRAME_BYTES),
+  /** First 16 hex digits of the SHA-256 of the public key. */
+  keyId: z.string().regex(/^[0-9a-f]{16}$/),
+  signature: bytesSchema(64, true),
+});
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+/** What a signature is for. Part of the signed bytes, so that one kind can't be passed off as another. */
+export type SigningDomain = 'desired' | 'download';
+
+export interface SigningKey {
+  readonly keyId: string;
+  readonly publicKey: Uint8Array;
+  readonly privateKey: CryptoKey;
+}
+
+type PrivateJwk = { kty: 'OKP'; crv: 'Ed25519'; d: string; x: string };
+
+/** A new key and its private part as JWK, for the caller to keep. */
+export async function generateSigningKey(): Promise<{ key: SigningKey; jwk: PrivateJwk }> {
+  const pair = (await crypto.subtle.generateKey('Ed25519', true, [
+    'sign',
+    'verify',
+  ])) as CryptoKeyPair;
+  const exported = await crypto.subtle.exportKey('jwk', pair.privateKey);
+  const jwk = privateJwkSchema.parse(exported);
+  return { key: await importSigningKey(jwk), jwk };
+}
+
+export const privateJwkSchema = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  d: z.string().length(43),
+  x: z.string().length(43),
+});
+
+export async function importSigningKey(jwk: PrivateJwk): Promise<SigningKey> {
+  const privateKey = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', false, ['sign']);
+  const publicKey = await rawPublicKey(jwk.x);
+  return { keyId: await keyIdOf(publicKey), publicKey, privateKey };
+}
+
+async function rawPublicKey(x: string): Promise<Uint8Array> {
+  const jwk = { kty: 'OKP', crv: 'Ed25519', x };
+  const key = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', true, ['verify']);
+  return new Uint8Array(await crypto.subtle.exportKey('raw', key));
+}
+
+/** 16 hex digits that name a public key: short enough to print, long enough (64 bits) not to collide by accident. */
+export async function keyIdOf(publicKey: Uint8Array): Promise<string> {
+  return (await fingerprintOf(publicKey)).slice(0, 16);
+}
+
+/** SHA-256 of a public key in hex: what a join token pins. */
+export async function fingerprintOf(publicKey: Uint8Array): Promise<string> {
+  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', owned(publicKey))));
+}
+
+export async function signBytes(key: SigningKey, message: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.sign('Ed25519', key.privateKey, owned(message)));
+}
+
+export async function verifyBytes(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const key = await crypto.subtle.importKey('raw', owned(publicKey), 'Ed25519', false, ['verify']);
+  return crypto.subtle.verify('Ed25519', key, owned(signature), owned(message));
+}
+
+export async function seal(
+  key: SigningKey,
+  domain: SigningDomain,
+  payload: Uint8Array,
+): Promise<Envelope> {
+  return { payload, keyId: key.keyId, signature: await signBytes(key, inDomain(domain, payload)) };
+}
+
+/** The payload of an envelope signed by `publicKey`; throws `ProtocolError` 'signature' otherwise. */
+export async function open(
+  publicKey: Uint8Array,
+  domain: SigningDomain,
+  envelope: Envelope,
+): Promise<Uint8Array> {
+  const genuine = await verifyBytes(
+    publicKey,
+    inDomain(domain, envelope.payload),
+    envelope.signature,
+  );
+  if (!genuine) {
+    throw new ProtocolError(
+      'signature',
+      `a ${domain} envelope claims key ${envelope.keyId}, but the pinned key ${await keyIdOf(publicKey)} did not sign it`,
+    );
+  }
+  return envelope.payload;
+}
+
+function inDomain(domain: SigningDomain, payload: Uint8Array): Uint8Array {
+  const prefix = new TextEncoder().encode(`driftline/${domain}/v1\n`);
+  const bytes = new Uint8Array(prefix.length + payload.length);
+  bytes.set(prefix, 0);
+  bytes.set(payload, prefix.length);
+  return bytes;
+}
+
+// WebCrypto's types want an ArrayBuffer, not a SharedArrayBuffer: all of ours are, the compiler cannot know.
+function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes as Uint8Array<ArrayBuffer>;
+}

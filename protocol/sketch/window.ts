@@ -1,0 +1,96 @@
+import { SketchError } from './error.ts';
+import {
+  type CategoricalSketch,
+  type CategoryGrid,
+  emptyCategorical,
+  mergeCategorical,
+} from './frequency.ts';
+import type { HistogramGrid } from './grid.ts';
+import { emptyNumeric, mergeNumeric, type NumericSketch } from './histogram.ts';
+import { emptyLatency, type LatencySketch, mergeLatency } from './latency.ts';
+
+export type FeatureSketch = NumericSketch | CategoricalSketch;
+
+export type FeatureGrid =
+  | ({ readonly kind: 'numeric' } & HistogramGrid)
+  | ({ readonly kind: 'categorical' } & CategoryGrid);
+
+/** Where everything in a window is counted: comes with the profile of a model version. */
+export interface WindowGrids {
+  readonly features: readonly FeatureGrid[];
+  readonly prediction: FeatureGrid;
+}
+
+/** What one host saw of one (deployment, version, arm) in one interval. */
+export interface WindowSketch {
+  requests: number;
+  /** Answered rows: a batch of 8 is one request and 8 rows. */
+  rows: number;
+  /** Requests that failed. */
+  errors: number;
+  /** Rows whose output held NaN or ±Inf. */
+  nonFiniteOutputs: number;
+  /** In the order of the manifest's features. */
+  readonly features: readonly FeatureSketch[];
+  readonly prediction: FeatureSketch;
+  readonly latency: LatencySketch;
+}
+
+export function emptyFeature(grid: FeatureGrid): FeatureSketch {
+  return grid.kind === 'numeric' ? emptyNumeric(grid) : emptyCategorical(grid);
+}
+
+export function emptyWindow(grids: WindowGrids): WindowSketch {
+  return {
+    requests: 0,
+    rows: 0,
+    errors: 0,
+    nonFiniteOutputs: 0,
+    features: grids.features.map(emptyFeature),
+    prediction: emptyFeature(grids.prediction),
+    latency: emptyLatency(),
+  };
+}
+
+/**
+ * Adds `from` to `into`: counts exactly, in any order; sums and moments within rounding.
+ *
+ * @throws SketchError `shape` when they were not counted on the same cells. All features are
+ *   checked before the first is touched, so that a refused window leaves `into` as it was.
+ */
+export function mergeWindow(into: WindowSketch, from: WindowSketch): void {
+  if (into.features.length !== from.features.length) {
+    throw new SketchError(
+      'shape',
+      `cannot merge ${from.features.length} features into ${into.features.length}`,
+    );
+  }
+  for (const [k, feature] of into.features.entries()) {
+    requireSameCells(feature, from.features[k], `feature ${k}`);
+  }
+  requireSameCells(into.prediction, from.prediction, 'prediction');
+
+  into.requests += from.requests;
+  into.rows += from.rows;
+  into.errors += from.errors;
+  into.nonFiniteOutputs += from.nonFiniteOutputs;
+  for (const [k, feature] of into.features.entries()) mergeFeature(feature, from.features[k]);
+  mergeFeature(into.prediction, from.prediction);
+  mergeLatency(into.latency, from.latency);
+}
+
+/** @throws SketchError `shape` when kinds or cells differ; `into` is then unchanged */
+export function mergeFeature(into: FeatureSketch, from: FeatureSketch): void {
+  if (into.kind === 'numeric' && from.kind === 'numeric') mergeNumeric(into, from);
+  else if (into.kind === 'categorical' && from.kind === 'categorical') mergeCategorical(into, from);
+  else throw new SketchError('shape', `cannot merge ${from.kind} into ${into.kind}`);
+}
+
+function requireSameCells(into: FeatureSketch, from: FeatureSketch, name: string): void {
+  if (into.kind === from.kind && into.counts.length === from.counts.length) return;
+  throw new SketchError(
+    'shape',
+    `${name}: cannot merge ${from.kind} with ${from.counts.length} cells ` +
+      `into ${into.kind} with ${into.counts.length}`,
+  );
+}

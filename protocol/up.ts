@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import { helloMessageSchema } from './hello.ts';
+import { reportMessageSchema } from './report.ts';
+import { eventMessageSchema, telemetryMessageSchema } from './telemetry.ts';
+
+/** Everything an agent says to the control plane. */
+export const upMessageSchema = z.discriminatedUnion('kind', [
+  helloMessageSchema,
+  reportMessageSchema,
+  telemetryMessageSchema,
+  eventMessageSchema,
+]);
+export type UpMessage = z.infer<typeof upMessageSchema>;

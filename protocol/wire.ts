@@ -1,0 +1,80 @@
+import { Packr } from 'msgpackr';
+import { z } from 'zod';
+import { type DownMessage, downMessageSchema } from './down.ts';
+import { ProtocolError } from './error.ts';
+import { MAX_FRAME_BYTES } from './limits.ts';
+import { type UpMessage, upMessageSchema } from './up.ts';
+
+// Records (msgpackr's shared structures) are state between frames; without them every frame stands alone,
+// can be relayed, replayed and read by any msgpack library.
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true });
+
+export function encodeUp(message: UpMessage): Uint8Array {
+  return encode(message);
+}
+
+export function encodeDown(message: DownMessage): Uint8Array {
+  return encode(message);
+}
+
+/** Parses one frame of an agent. Throws `ProtocolError` ('frame-too-large' | 'not-msgpack' | 'schema'). */
+export function decodeUp(frame: Uint8Array): UpMessage {
+  return parse(upMessageSchema, frame);
+}
+
+/** Parses one frame of the control plane. Throws as `decodeUp`. */
+export function decodeDown(frame: Uint8Array): DownMessage {
+  return parse(downMessageSchema, frame);
+}
+
+function encode(message: UpMessage | DownMessage): Uint8Array {
+  const frame = packr.pack(message);
+  if (frame.length > MAX_FRAME_BYTES) {
+    throw new ProtocolError(
+      'frame-too-large',
+      `a "${message.kind}" frame of ${frame.length} bytes exceeds the ${MAX_FRAME_BYTES} allowed`,
+    );
+  }
+  return frame;
+}
+
+function parse<T>(schema: z.ZodType<T>, frame: Uint8Array): T {
+  if (frame.length > MAX_FRAME_BYTES) {
+    throw new ProtocolError(
+      'frame-too-large',
+      `a frame of ${frame.length} bytes exceeds the ${MAX_FRAME_BYTES} allowed`,
+    );
+  }
+  let value: unknown;
+  try {
+    value = packr.unpack(frame);
+  } catch (cause) {
+    throw new ProtocolError('not-msgpack', `a frame of ${frame.length} bytes is not msgpack`, {
+      cause,
+    });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    throw new ProtocolError('schema', `a frame breaks the schema: ${describe(parsed.error)}`, {
+      cause: parsed.error,
+    });
+  }
+  return parsed.data;
+}
+
+/** The first issues of a zod error on one line, each with its path. */
+export function describe(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 3)
+    .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
+    .join('; ');
+}
+
+/** The wire schema as JSON Schema: what the pinned hash is taken over. */
+export function wireSchema(): unknown {
+  const options = { unrepresentable: 'any', io: 'input' } as const;
+  return {
+    up: z.toJSONSchema(upMessageSchema, options),
+    down: z.toJSONSchema(downMessageSchema, options),
+  };
+}
