@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** A binary field of at most `max` bytes (exactly `max` when `exact`). msgpack carries it without base64. */
 export function bytesSchema(max: number, exact = false) {
   return z
-    .instanceof(Uint8Array)
+    .custom<Uint8Array>((value) => value instanceof Uint8Array, { message: 'must be binary' })
     .refine((bytes) => (exact ? bytes.length === max : bytes.length <= max), {
       message: exact ? `must be ${max} bytes` : `must be at most ${max} bytes`,
     })

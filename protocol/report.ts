@@ -23,6 +23,8 @@ export const reportedDeploymentSchema = z.object({
   arms: z.array(reportedArmSchema).max(8),
 });
 
+export type ReportedDeployment = z.infer<typeof reportedDeploymentSchema>;
+
 /** A full snapshot of what the agent runs, sent after each change: small, and never in need of replay. */
 export const reportMessageSchema = z.object({
   kind: z.literal('report'),

@@ -24,7 +24,7 @@ export interface SigningKey {
   readonly privateKey: CryptoKey;
 }
 
-type PrivateJwk = { kty: 'OKP'; crv: 'Ed25519'; d: string; x: string };
+export type PrivateJwk = { kty: 'OKP'; crv: 'Ed25519'; d: string; x: string };
 
 /** A new key and its private part as JWK, for the caller to keep. */
 export async function generateSigningKey(): Promise<{ key: SigningKey; jwk: PrivateJwk }> {

@@ -1,6 +1,12 @@
 import { SketchError } from './error.ts';
 import { binOf, type HistogramGrid } from './grid.ts';
-import { addToMoments, emptyMoments, MAX_MAGNITUDE, mergeMoments, type Moments } from './moments.ts';
+import {
+  addToMoments,
+  emptyMoments,
+  MAX_MAGNITUDE,
+  type Moments,
+  mergeMoments,
+} from './moments.ts';
 
 /**
  * A numeric feature over one window, counted on bins that the reference fixed. Counts on such

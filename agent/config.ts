@@ -1,0 +1,109 @@
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type Labels, labelsSchema, nameSchema } from '../protocol/ids.ts';
+import { MAX_INFER_BODY_BYTES } from '../protocol/limits.ts';
+import { describe } from '../protocol/wire.ts';
+import { AgentError } from './error.ts';
+
+export interface AgentConfig {
+  readonly controlUrl: string | null;
+  readonly joinToken: string | null;
+  readonly dataFolder: string;
+  readonly name: string | null;
+  readonly labels: Labels;
+  readonly host: string;
+  readonly port: number;
+  readonly engines: number;
+  readonly cores: number;
+  readonly maxBodyBytes: number;
+  readonly logLevel: string;
+}
+
+export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [options]
+
+  --control URL     control plane, for example http://127.0.0.1:7700
+  --join TOKEN      single-use token, needed only for the first start (or env DRIFTLINE_JOIN)
+  --data DIR        identity, models and unsent windows        (default .driftline/agent)
+  --name NAME       how people call this host                  (default its hostname)
+  --label KEY=VALUE a label; may be given several times
+  --host ADDRESS    where to serve                             (default 127.0.0.1)
+  --port PORT       HTTP port, 0 for any free one              (default 8000)
+  --engines N       engine processes                           (default one per core, at most 4)
+  --max-body BYTES  largest request body                       (default ${MAX_INFER_BODY_BYTES})
+  --log-level LEVEL debug, info, warn, error or silent         (default info)
+`;
+
+const MAX_DEFAULT_ENGINES = 4;
+
+/** Reads the command line and the environment. Throws `AgentError` 'configuration' that names the value. */
+export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig {
+  const { values } = parse(argv);
+  const labels = parseLabels(values.label ?? []);
+  const cores = availableParallelism();
+  if (values.name !== undefined && !nameSchema.safeParse(values.name).success) {
+    throw wrong('--name', values.name, 'letters, digits, ".", "_" and "-"');
+  }
+  const controlUrl = values.control ?? null;
+  if (controlUrl !== null && !/^https?:$/.test(URL.canParse(controlUrl) ? new URL(controlUrl).protocol : '')) {
+    throw wrong('--control', controlUrl, 'an http or https URL');
+  }
+  return {
+    controlUrl,
+    joinToken: values.join ?? env.DRIFTLINE_JOIN ?? null,
+    dataFolder: values.data ?? '.driftline/agent',
+    name: values.name ?? null,
+    labels,
+    host: values.host ?? '127.0.0.1',
+    port: integer('--port', values.port ?? '8000', 0, 65_535),
+    engines: integer('--engines', values.engines ?? String(Math.min(cores, MAX_DEFAULT_ENGINES)), 1, 256),
+    cores,
+    maxBodyBytes: integer('--max-body', values['max-body'] ?? String(MAX_INFER_BODY_BYTES), 1024, 2 ** 31 - 1),
+    logLevel: values['log-level'] ?? 'info',
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        control: { type: 'string' },
+        join: { type: 'string' },
+        data: { type: 'string' },
+        name: { type: 'string' },
+        label: { type: 'string', multiple: true },
+        host: { type: 'string' },
+        port: { type: 'string' },
+        engines: { type: 'string' },
+        'max-body': { type: 'string' },
+        'log-level': { type: 'string' },
+      },
+    });
+  } catch (cause) {
+    throw new AgentError('configuration', (cause as Error).message, { cause });
+  }
+}
+
+function parseLabels(entries: readonly string[]): Labels {
+  const labels: Record<string, string> = {};
+  for (const entry of entries) {
+    const at = entry.indexOf('=');
+    if (at < 1) throw wrong('--label', entry, 'KEY=VALUE');
+    labels[entry.slice(0, at)] = entry.slice(at + 1);
+  }
+  const parsed = labelsSchema.safeParse(labels);
+  if (!parsed.success) throw new AgentError('configuration', `--label: ${describe(parsed.error)}`);
+  return parsed.data;
+}
+
+function integer(flag: string, text: string, low: number, high: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < low || value > high) {
+    throw wrong(flag, text, `an integer from ${low} to ${high}`);
+  }
+  return value;
+}
+
+function wrong(flag: string, value: string, expected: string): AgentError {
+  return new AgentError('configuration', `${flag} is "${value}"; it must be ${expected}`);
+}

@@ -1,0 +1,209 @@
+import cluster, { type Worker } from 'node:cluster';
+import { AgentError, messageOf } from '../error.ts';
+import type {
+  FromEngine,
+  ModelFiles,
+  PreparedModel,
+  ServingPlan,
+  ToEngine,
+  WindowMessage,
+} from './messages.ts';
+
+export interface PoolOptions {
+  readonly engines: number;
+  readonly host: string;
+  readonly port: number;
+  onWindow(window: WindowMessage): void;
+  onExit(detail: string): void;
+}
+
+interface EngineProcess {
+  readonly ordinal: number;
+  readonly worker: Worker;
+  /** Serves the committed plan; until then it takes no requests. */
+  ready: boolean;
+}
+
+/** A model of gigabytes may take this long to open and warm up. */
+const PREPARE_TIMEOUT_MS = 600_000;
+const COMMAND_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 8_000;
+/** First wait before a dead engine is replaced; doubles while it keeps dying, so that a crash loop stays cheap. */
+const RESTART_DELAY_MS = 100;
+const MAX_RESTART_DELAY_MS = 5_000;
+const STEADY_AFTER_MS = 30_000;
+
+type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
+type Command = Without<ToEngine, 'id'>;
+type Reply = Exclude<FromEngine, WindowMessage>;
+
+/** The engine processes of one host: keeps as many alive as asked, and all of them on the same plan. */
+export class EnginePool {
+  readonly #options: PoolOptions;
+  #engines: EngineProcess[] = [];
+  #replies = new Map<number, (reply: Reply | Error) => void>();
+  #nextId = 0;
+  #nextOrdinal = 0;
+  #models: readonly ModelFiles[] = [];
+  #plan: ServingPlan | null = null;
+  #port: number;
+  #stopping = false;
+  #deaths = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#port = options.port;
+    // Round robin: the kernel's own choice gave one of two engines nearly all of 50 connections opened at once.
+    cluster.schedulingPolicy = cluster.SCHED_RR;
+    cluster.setupPrimary({ serialization: 'advanced' });
+    cluster.on('exit', (worker, code, signal) => this.#exited(worker, code, signal));
+  }
+
+  /** Starts every engine and resolves with the port they share. Serves 404s until the first commit. */
+  async start(): Promise<number> {
+    // One after the other: the first one's port is what the others share when 0 was asked for.
+    for (let count = 0; count < this.#options.engines; count += 1) {
+      const engine = this.#fork();
+      this.#port = await this.#listen(engine);
+    }
+    return this.#port;
+  }
+
+  get alive(): number {
+    return this.#engines.filter((engine) => engine.ready).length;
+  }
+
+  /** Loads models in every engine; a version is ready only if all of them admit it. */
+  async prepare(models: readonly ModelFiles[]): Promise<PreparedModel[]> {
+    const answers = await Promise.all(
+      this.#engines.map((engine) => this.#prepareIn(engine, models)),
+    );
+    return models.map(({ manifest }) => {
+      const outcomes = answers.flatMap((each) => each.filter((m) => m.manifest === manifest));
+      return outcomes.find((each) => each.outcome === 'refused') ?? { manifest, outcome: 'ready' };
+    });
+  }
+
+  async #prepareIn(
+    engine: EngineProcess,
+    models: readonly ModelFiles[],
+  ): Promise<readonly PreparedModel[]> {
+    try {
+      const reply = await this.#ask(engine, { kind: 'prepare', models }, PREPARE_TIMEOUT_MS);
+      return reply.kind === 'prepared' ? reply.models : [];
+    } catch (error) {
+      // The process died while loading: the likeliest cause is a model it was loading.
+      const detail = messageOf(error);
+      return models.map(({ manifest }) => ({ manifest, outcome: 'refused', code: 'engine-crashed', detail }));
+    }
+  }
+
+  /** Switches every engine. Resolves when all of those alive serve the plan. */
+  async commit(plan: ServingPlan, models: readonly ModelFiles[]): Promise<void> {
+    this.#plan = plan;
+    this.#models = models;
+    await Promise.allSettled(
+      this.#engines.map(async (engine) => {
+        await this.#ask(engine, { kind: 'commit', plan });
+        engine.ready = true;
+      }),
+    );
+  }
+
+  #fork(): EngineProcess {
+    const ordinal = this.#nextOrdinal;
+    this.#nextOrdinal += 1;
+    const worker = cluster.fork({ DRIFTLINE_ENGINE: String(ordinal), ORT_DISABLE_TELEMETRY: '1' });
+    const engine = { ordinal, worker, ready: false };
+    worker.on('message', (message: FromEngine) => this.#received(message));
+    worker.on('error', () => undefined); // the exit that follows is what is acted on
+    this.#engines.push(engine);
+    return engine;
+  }
+
+  async #listen(engine: EngineProcess): Promise<number> {
+    const { host } = this.#options;
+    const reply = await this.#ask(engine, { kind: 'listen', host, port: this.#port });
+    if (reply.kind !== 'listening') throw new AgentError('engine', `engine answered ${reply.kind}`);
+    return reply.port;
+  }
+
+  #received(message: FromEngine): void {
+    if (message.kind === 'window') {
+      this.#options.onWindow(message);
+      return;
+    }
+    const settle = this.#replies.get(message.id);
+    this.#replies.delete(message.id);
+    settle?.(message);
+  }
+
+  #ask(engine: EngineProcess, command: Command, timeoutMs = COMMAND_TIMEOUT_MS): Promise<Reply> {
+    this.#nextId += 1;
+    const id = this.#nextId;
+    return new Promise<Reply>((resolve, reject) => {
+      const timer = setTimeout(
+        () => settle(new AgentError('engine', `engine ${engine.ordinal} did not answer ${command.kind} in ${timeoutMs} ms`)),
+        timeoutMs,
+      );
+      const died = () => settle(new AgentError('engine', `engine ${engine.ordinal} died during ${command.kind}`));
+      const settle = (reply: Reply | Error) => {
+        clearTimeout(timer);
+        engine.worker.off('exit', died);
+        this.#replies.delete(id);
+        if (reply instanceof Error) reject(reply);
+        else if (reply.kind === 'failed') reject(new AgentError('engine', reply.message));
+        else resolve(reply);
+      };
+      this.#replies.set(id, settle);
+      engine.worker.once('exit', died);
+      if (!engine.worker.isConnected()) died();
+      else engine.worker.send({ ...command, id });
+    });
+  }
+
+  #exited(worker: Worker, code: number | null, signal: string | null): void {
+    const engine = this.#engines.find((each) => each.worker === worker);
+    if (engine === undefined) return;
+    this.#engines = this.#engines.filter((each) => each !== engine);
+    if (this.#stopping) return;
+    this.#options.onExit(`engine ${engine.ordinal} (pid ${worker.process.pid}) ended by ${signal ?? `code ${code}`}`);
+    const delay = Math.min(MAX_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** this.#deaths);
+    this.#deaths += 1;
+    setTimeout(() => {
+      this.#deaths = Math.max(0, this.#deaths - 1);
+    }, STEADY_AFTER_MS).unref();
+    setTimeout(() => void this.#replace(), delay);
+  }
+
+  /** A new engine takes connections only once it serves what the others serve. */
+  async #replace(): Promise<void> {
+    if (this.#stopping) return;
+    const engine = this.#fork();
+    try {
+      if (this.#plan !== null) {
+        await this.#prepareIn(engine, this.#models);
+        await this.#ask(engine, { kind: 'commit', plan: this.#plan });
+        engine.ready = true;
+      }
+      await this.#listen(engine);
+    } catch (error) {
+      this.#options.onExit(`engine ${engine.ordinal} could not start: ${messageOf(error)}`);
+      engine.worker.process.kill('SIGKILL'); // its exit starts the next attempt
+    }
+  }
+
+  /** Engines answer what is in flight, hand over their windows, and end. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const engines = [...this.#engines];
+    await Promise.allSettled(
+      engines.map(async (engine) => {
+        const ended = new Promise((resolve) => engine.worker.once('exit', resolve));
+        await this.#ask(engine, { kind: 'stop' }, STOP_TIMEOUT_MS).catch(() => undefined);
+        engine.worker.process.kill('SIGKILL');
+        await ended;
+      }),
+    );
+  }
+}

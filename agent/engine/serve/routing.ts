@@ -1,0 +1,61 @@
+import type { Arm } from '../../../protocol/ids.ts';
+import type { Slot } from '../model/slot.ts';
+import type { Recorder } from '../observe/recorder.ts';
+import { OipError } from './oip-error.ts';
+
+export interface ServedArm {
+  readonly arm: Arm;
+  readonly version: number;
+  readonly share: number;
+  readonly slot: Slot;
+  readonly recorder: Recorder;
+}
+
+export interface ServedDeployment {
+  readonly name: string;
+  readonly windowMs: number;
+  readonly arms: readonly ServedArm[];
+}
+
+/** What the engine serves now. Replaced as a whole, never changed: a request sees one state from start to end. */
+export interface ServingState {
+  readonly generation: number;
+  readonly deployments: ReadonlyMap<string, ServedDeployment>;
+}
+
+export function deploymentOf(state: ServingState, name: string): ServedDeployment {
+  const deployment = state.deployments.get(name);
+  if (deployment === undefined) {
+    const known = [...state.deployments.keys()].join(', ') || 'none';
+    throw new OipError('unknown_model', `unknown model "${name.slice(0, 128)}"; this agent serves: ${known}`);
+  }
+  return deployment;
+}
+
+/** The arm that answers: the pinned version's, or one drawn by share. `draw` is uniform in [0, 1). */
+export function armFor(
+  deployment: ServedDeployment,
+  version: string | null,
+  draw: number,
+): ServedArm {
+  if (version !== null) {
+    const pinned = deployment.arms.find((arm) => String(arm.version) === version);
+    if (pinned === undefined) {
+      const known = deployment.arms.map((arm) => arm.version).join(', ');
+      throw new OipError(
+        'unknown_version',
+        `model "${deployment.name}" has no version "${version.slice(0, 128)}" on this agent; it has ${known}`,
+      );
+    }
+    return pinned;
+  }
+  let left = draw;
+  for (const arm of deployment.arms) {
+    left -= arm.share;
+    if (left < 0) return arm;
+  }
+  // Shares add up to 1 only within rounding; the last arm with traffic takes what is left.
+  const last = deployment.arms.findLast((arm) => arm.share > 0);
+  if (last === undefined) throw new OipError('not_ready', `model "${deployment.name}" has no traffic`);
+  return last;
+}

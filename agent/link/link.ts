@@ -1,0 +1,208 @@
+import { WebSocket } from 'ws';
+import type { DesiredMessage } from '../../protocol/desired.ts';
+import type { DownMessage } from '../../protocol/down.ts';
+import { type ChallengeMessage, type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
+import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
+import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
+import type { UpMessage } from '../../protocol/up.ts';
+import { PROTOCOL_VERSION } from '../../protocol/version.ts';
+import { decodeDown, encodeUp } from '../../protocol/wire.ts';
+import { AgentError, messageOf } from '../error.ts';
+import { type Identity, pinnedFingerprint } from './identity.ts';
+import { type LinkEvent, type LinkState, nextLinkState, reconnectDelayMs } from './link-state.ts';
+import type { Outbox } from './outbox.ts';
+
+export interface LinkOptions {
+  readonly controlUrl: string;
+  readonly identity: Identity;
+  readonly outbox: Outbox;
+  readonly join: HelloMessage['join'];
+  readonly boot: string;
+  readonly capabilities: HelloMessage['capabilities'];
+  serving(): string | null;
+  generation(): number;
+  onDesired(message: DesiredMessage): void;
+  onOnline(downloadToken: string): void;
+  log(level: 'info' | 'warn', message: string, detail?: object): void;
+}
+
+/** Windows sent and not yet acknowledged. Bounds what a slow control plane can make this host hold in a socket. */
+const MAX_UNACKNOWLEDGED = 64;
+/** The control plane pings every 15 s; three missed and the line is dead, however alive TCP thinks it is. */
+const SILENCE_TIMEOUT_MS = 45_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** One WebSocket to the control plane, kept up for as long as the agent runs. Serving never waits for it. */
+export class Link {
+  readonly #options: LinkOptions;
+  #state: LinkState = { name: 'waiting', attempt: 0 };
+  #socket: WebSocket | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #silence: NodeJS.Timeout | null = null;
+  #retryAfterMs = 0;
+  #challengedKey: Uint8Array | null = null;
+  /** How many items at the head of the outbox are on the wire in this connection. */
+  #sent = new Set<string>();
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  get online(): boolean {
+    return this.#state.name === 'online';
+  }
+
+  start(): void {
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#apply({ name: 'stop' });
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#silence !== null) clearTimeout(this.#silence);
+    this.#socket?.close(1000);
+    this.#socket = null;
+  }
+
+  /** Sends when online; a report or event that misses the moment is superseded by the next connection's report. */
+  send(message: UpMessage): void {
+    if (this.#state.name === 'online') this.#socket?.send(encodeUp(message));
+  }
+
+  /** Puts waiting windows on the wire, oldest first. */
+  flush(): void {
+    if (this.#state.name !== 'online' || this.#socket === null) return;
+    for (const item of this.#options.outbox.pending) {
+      if (this.#sent.size >= MAX_UNACKNOWLEDGED) return;
+      const key = `${item.boot}/${item.sequence}`;
+      if (this.#sent.has(key)) continue;
+      this.#sent.add(key);
+      this.#socket.send(item.frame);
+    }
+  }
+
+  #apply(event: LinkEvent): void {
+    this.#state = nextLinkState(this.#state, event);
+  }
+
+  #connect(): void {
+    this.#apply({ name: 'timer' });
+    if (this.#state.name !== 'connecting') return;
+    const url = new URL('/link', this.#options.controlUrl);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    const socket = new WebSocket(url, {
+      perMessageDeflate: false,
+      maxPayload: MAX_FRAME_BYTES,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    });
+    this.#socket = socket;
+    this.#sent.clear();
+    this.#heard();
+    socket.on('ping', () => this.#heard());
+    socket.on('message', (data: Buffer) => {
+      this.#heard();
+      this.#receive(socket, data).catch((error: unknown) => {
+        this.#options.log('warn', 'link dropped', { reason: messageOf(error) });
+        socket.terminate();
+      });
+    });
+    socket.on('error', (error) => {
+      this.#options.log('warn', 'link failed', { reason: error.message });
+    });
+    socket.on('close', () => this.#closed(socket));
+  }
+
+  #heard(): void {
+    if (this.#silence !== null) clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#socket?.terminate(), SILENCE_TIMEOUT_MS);
+  }
+
+  #closed(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    if (this.#silence !== null) clearTimeout(this.#silence);
+    this.#apply({ name: 'closed' });
+    if (this.#state.name !== 'waiting') return;
+    const delay = reconnectDelayMs(this.#state.attempt, Math.random(), this.#retryAfterMs);
+    this.#retryAfterMs = 0;
+    this.#timer = setTimeout(() => this.#connect(), delay);
+  }
+
+  async #receive(socket: WebSocket, data: Buffer): Promise<void> {
+    const message = decodeDown(data);
+    if (message.kind === 'challenge') await this.#prove(socket, message);
+    else if (message.kind === 'refused') this.#refused(message);
+    else if (message.kind === 'welcome') await this.#welcomed(message);
+    else if (this.#state.name !== 'online') throw new AgentError('link', `${message.kind} before welcome`);
+    else if (message.kind === 'desired') this.#options.onDesired(message);
+    else await this.#acknowledged(message.boot, message.sequence);
+  }
+
+  async #acknowledged(boot: string, sequence: number): Promise<void> {
+    for (const key of this.#sent) {
+      const [sentBoot, sentSequence] = key.split('/');
+      if (sentBoot === boot && Number(sentSequence) <= sequence) this.#sent.delete(key);
+    }
+    await this.#options.outbox.acknowledge(boot, sequence);
+    this.flush();
+  }
+
+  async #prove(socket: WebSocket, challenge: ChallengeMessage): Promise<void> {
+    const { identity, join } = this.#options;
+    await this.#checkControlKey(challenge.controlKey);
+    const { publicKey } = identity.key;
+    const transcript = helloTranscript(challenge.nonce, challenge.controlKey, publicKey);
+    const hello: HelloMessage = {
+      kind: 'hello',
+      protocol: PROTOCOL_VERSION,
+      agent: identity.agent,
+      publicKey,
+      proof: await signBytes(identity.key, transcript),
+      join: identity.agent === null ? join : null,
+      boot: this.#options.boot,
+      generation: this.#options.generation(),
+      serving: this.#options.serving(),
+      capabilities: this.#options.capabilities,
+    };
+    this.#challengedKey = challenge.controlKey;
+    this.#apply({ name: 'challenge' });
+    socket.send(encodeUp(hello));
+  }
+
+  /** The pinned key, or before the first join the fingerprint inside the token: never whoever answers first. */
+  async #checkControlKey(offered: Uint8Array): Promise<void> {
+    const { identity, join } = this.#options;
+    const pinned = identity.controlKey;
+    const fingerprint = await fingerprintOf(offered);
+    if (pinned !== null) {
+      if (fingerprint !== (await fingerprintOf(pinned))) {
+        throw new AgentError('link', `the control plane shows key ${fingerprint.slice(0, 16)}, not the one pinned at join`);
+      }
+      return;
+    }
+    if (join === null) throw new AgentError('link', 'this host has not joined yet and has no join token');
+    if (!fingerprint.startsWith(pinnedFingerprint(join.token))) {
+      throw new AgentError('link', 'the control plane shows another key than the join token names');
+    }
+  }
+
+  async #welcomed(message: Extract<DownMessage, { kind: 'welcome' }>): Promise<void> {
+    if (this.#state.name !== 'proving' || this.#challengedKey === null) {
+      throw new AgentError('link', 'welcome without a proof');
+    }
+    await this.#options.identity.admitted(message.agent, this.#challengedKey);
+    this.#apply({ name: 'welcome' });
+    this.#options.log('info', 'joined', { agent: message.agent });
+    this.#options.onOnline(message.downloadToken);
+    this.flush();
+  }
+
+  #refused(message: Extract<DownMessage, { kind: 'refused' }>): void {
+    this.#options.log('warn', 'refused by the control plane', {
+      code: message.code,
+      detail: message.detail,
+    });
+    if (message.retryAfterMs === null) this.#apply({ name: 'refused', reason: message.detail });
+    else this.#retryAfterMs = message.retryAfterMs;
+  }
+}

@@ -1,0 +1,50 @@
+import type { Logger } from 'pino';
+import type { SigningKey } from '../../protocol/signing.ts';
+import type { Blobs } from '../store/blobs.ts';
+import type { Store } from '../store/database.ts';
+import { mountAgents } from './agents.ts';
+import { Api } from './api.ts';
+import { mountArtifacts } from './artifacts.ts';
+import { mountAudit } from './audit.ts';
+import { mountDeployments } from './deployments.ts';
+import { mountDocs } from './docs.ts';
+import { mountHealth } from './health.ts';
+import { hostCheck } from './host-check.ts';
+import { mountModels } from './models.ts';
+import { mountMonitoring } from './monitoring.ts';
+import { onError, onNotFound } from './problem.ts';
+import { mountRollouts } from './rollouts.ts';
+import { securityHeaders } from './security-headers.ts';
+import type { Services } from './services.ts';
+import { mountTokens } from './tokens.ts';
+
+export interface AppDeps extends Services {
+  readonly store: Store;
+  readonly blobs: Blobs;
+  readonly key: SigningKey;
+  /** Host names, in lower case, that clients may use besides `localhost` and IP addresses. */
+  readonly hostNames: ReadonlySet<string>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** The control plane's HTTP API: `hono` to serve, `declared` to enumerate. */
+export function createApp(deps: AppDeps): Api {
+  const { store, now } = deps;
+  const api = new Api(deps);
+  api.hono.onError(onError(deps.log));
+  api.hono.notFound(onNotFound);
+  api.hono.use(securityHeaders);
+  api.hono.use(hostCheck(deps.hostNames));
+  mountHealth(api, store);
+  mountArtifacts(api, deps);
+  mountModels(api, deps);
+  mountDeployments(api, deps);
+  mountRollouts(api, store, deps);
+  mountMonitoring(api, store, deps.monitoring, now);
+  mountAgents(api, deps);
+  mountTokens(api, store, now);
+  mountAudit(api, store);
+  mountDocs(api);
+  return api;
+}

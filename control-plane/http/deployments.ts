@@ -1,0 +1,164 @@
+import { z } from 'zod';
+import {
+  agentIdSchema,
+  digestSchema,
+  labelsSchema,
+  nameSchema,
+  timestampSchema,
+  versionNumberSchema,
+} from '../../protocol/ids.ts';
+import { MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
+import { reportedArmSchema } from '../../protocol/report.ts';
+import { ControlError } from '../error.ts';
+import { putDeployment } from '../registry/deployments.ts';
+import { matchesLabels } from '../rollout/cohort.ts';
+import { allAgents } from '../store/agents.ts';
+import type { Store } from '../store/database.ts';
+import { type DeploymentRow, findDeployment, listDeployments } from '../store/deployments.ts';
+import { allDesired } from '../store/desired.ts';
+import { findVersion } from '../store/models.ts';
+import { reportsOf } from '../store/reports.ts';
+import { latestRollout } from '../store/rollouts.ts';
+import { type Api, answers, takes } from './api.ts';
+import { pageQuery, pageSchema } from './paging.ts';
+import { rolloutView } from './rollout-view.ts';
+import { type Fleet, rolloutViewSchema } from './services.ts';
+
+export interface DeploymentDeps {
+  readonly store: Store;
+  readonly fleet: Fleet;
+  readonly now: () => number;
+}
+
+const requestSchema = z.strictObject({
+  model: nameSchema,
+  version: versionNumberSchema,
+  /** Labels an agent must carry; {} for every agent. */
+  to: labelsSchema.optional(),
+  windowMs: z.int().min(MIN_WINDOW_MS).max(MAX_WINDOW_MS).optional(),
+});
+
+const deploymentSchema = z.object({
+  name: nameSchema,
+  model: nameSchema,
+  version: versionNumberSchema,
+  previousVersion: versionNumberSchema.nullable(),
+  to: labelsSchema,
+  windowMs: z.int(),
+  createdAt: timestampSchema,
+  updatedAt: timestampSchema,
+});
+
+const statusSchema = deploymentSchema.extend({
+  manifest: digestSchema,
+  /** The latest rollout, in progress or ended. */
+  rollout: rolloutViewSchema.nullable(),
+  agents: z.array(
+    z.object({
+      id: agentIdSchema,
+      name: nameSchema,
+      connected: z.boolean(),
+      serving: z.string().nullable(),
+      /** Generation asked of the agent, the one it accepted, and the one all its engines serve. */
+      desired: z.int(),
+      observed: z.int(),
+      applied: z.int(),
+      arms: z.array(reportedArmSchema),
+    }),
+  ),
+});
+
+const params = z.object({ deployment: nameSchema });
+
+export function mountDeployments(api: Api, deps: DeploymentDeps): void {
+  api.route(
+    'deployment:write',
+    {
+      method: 'put',
+      path: '/api/v1/deployments/{deployment}',
+      summary: 'Create a deployment, or change it on all its agents at once',
+      request: { params, body: takes(requestSchema) },
+      responses: {
+        200: answers(deploymentSchema, 'Changed'),
+        201: answers(deploymentSchema, 'Created'),
+      },
+    },
+    async (c) => {
+      const name = c.req.valid('param').deployment;
+      const { actor } = c.get('caller');
+      const request = c.req.valid('json');
+      const { row, created } = await putDeployment(deps.store, name, request, actor, deps.now());
+      await deps.fleet.reconcile(`deployment ${name} was ${created ? 'created' : 'changed'}`);
+      return c.json(view(row), created ? 201 : 200);
+    },
+  );
+  mountReads(api, deps);
+}
+
+function mountReads(api: Api, deps: DeploymentDeps): void {
+  api.route(
+    'deployment:read',
+    {
+      method: 'get',
+      path: '/api/v1/deployments',
+      summary: 'All deployments, by name',
+      request: { query: z.object(pageQuery) },
+      responses: { 200: answers(pageSchema(deploymentSchema), 'A page') },
+    },
+    async (c) => {
+      const { cursor = '', limit } = c.req.valid('query');
+      const { items, next } = await listDeployments(deps.store.read, cursor, limit);
+      return c.json({ items: items.map(view), next }, 200);
+    },
+  );
+  api.route(
+    'deployment:read',
+    {
+      method: 'get',
+      path: '/api/v1/deployments/{deployment}',
+      summary: 'A deployment and what each of its agents runs',
+      request: { params },
+      responses: { 200: answers(statusSchema, 'The deployment') },
+    },
+    async (c) => {
+      const name = c.req.valid('param').deployment;
+      const row = await findDeployment(deps.store.read, name);
+      if (row === null) throw new ControlError('not-found', `there is no deployment "${name}"`);
+      return c.json(await status(deps, row), 200);
+    },
+  );
+}
+
+function view({ selector, ...rest }: DeploymentRow): z.infer<typeof deploymentSchema> {
+  return { ...rest, to: selector };
+}
+
+async function status(
+  { store, fleet }: DeploymentDeps,
+  row: DeploymentRow,
+): Promise<z.infer<typeof statusSchema>> {
+  const version = await findVersion(store.read, row.model, row.version);
+  if (version === null) throw new Error(`deployment ${row.name} points at no version`);
+  const rollout = await latestRollout(store.read, row.name);
+  const connected = fleet.connected();
+  const reported = new Map(
+    (await reportsOf(store.read, row.name)).map((report) => [report.agentId, report.arms]),
+  );
+  const wanted = new Map(
+    (await allDesired(store.read)).map((document) => [document.agentId, document.generation]),
+  );
+  const agents = (await allAgents(store.read))
+    .filter((agent) => agent.revokedAt === null && matchesLabels(agent.labels, row.selector))
+    .map((agent) => ({
+      id: agent.id,
+      name: agent.name,
+      connected: connected.has(agent.id),
+      serving: agent.serving,
+      desired: wanted.get(agent.id) ?? 0,
+      observed: agent.observedGeneration,
+      applied: agent.appliedGeneration,
+      arms: reported.get(agent.id) ?? [],
+    }));
+  const latest = rollout === null ? null : rolloutView(rollout);
+  return { ...view(row), manifest: version.manifest, rollout: latest, agents };
+}

@@ -1,0 +1,182 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import {
+  agentIdSchema,
+  armSchema,
+  digestSchema,
+  labelsSchema,
+  nameSchema,
+  timestampSchema,
+  versionNumberSchema,
+} from '../../protocol/ids.ts';
+import type { Actor } from '../audit/record.ts';
+
+/** What the HTTP API asks of the modules behind it. They are implemented beside `link/hub.ts`. */
+
+const DAY_MS = 86_400_000;
+
+/** Which agents get the candidate: so many of them, chosen by stable hash, or those with these labels. */
+export const canarySchema = z.union([
+  z.strictObject({
+    agents: z.int().min(1).max(1_000_000),
+    share: z.number().gt(0).max(1).default(1),
+  }),
+  z.strictObject({ labels: labelsSchema, share: z.number().gt(0).max(1).default(1) }),
+]);
+export type Canary = z.infer<typeof canarySchema>;
+
+export const rolloutRequestSchema = z.strictObject({
+  version: versionNumberSchema,
+  canary: canarySchema,
+  /** Rows each arm must have answered before a verdict. */
+  minRows: z.int().min(1).max(1_000_000_000).default(200),
+  /** How long the candidate must hold before it is promoted. */
+  observeMs: z
+    .int()
+    .min(0)
+    .max(30 * DAY_MS)
+    .default(300_000),
+  deadlineMs: z
+    .int()
+    .min(1000)
+    .max(90 * DAY_MS)
+    .default(3_600_000),
+  onDeadline: z.enum(['hold', 'abort']).default('hold'),
+  /** Debiased PSI of predictions, candidate against stable, at and above which the candidate fails. */
+  maxPsi: z.number().gt(0).max(100).default(0.1),
+});
+export type RolloutRequest = z.infer<typeof rolloutRequestSchema>;
+
+export const rolloutViewSchema = z.object({
+  id: z.string(),
+  deployment: nameSchema,
+  model: nameSchema,
+  from: versionNumberSchema,
+  to: versionNumberSchema,
+  plan: z.looseObject({}),
+  /** `kind` names the state; the other fields are that state's own. */
+  state: z.looseObject({ kind: z.string() }),
+  createdBy: z.string(),
+  createdAt: timestampSchema,
+  updatedAt: timestampSchema,
+  finishedAt: timestampSchema.nullable(),
+});
+export type RolloutView = z.infer<typeof rolloutViewSchema>;
+
+export const rollbackRequestSchema = z.strictObject({
+  /** Default: the version before the present one, or during a rollout the stable one. */
+  to: versionNumberSchema.optional(),
+  reason: z.string().min(1).max(2000),
+});
+export type RollbackRequest = z.infer<typeof rollbackRequestSchema>;
+
+export const rollbackResultSchema = z.object({
+  deployment: nameSchema,
+  from: versionNumberSchema,
+  to: versionNumberSchema,
+  /** Every agent that has applied this generation answers with `to`. */
+  generation: z.int(),
+  agents: z.array(z.object({ id: agentIdSchema, name: z.string(), connected: z.boolean() })),
+});
+export type RollbackResult = z.infer<typeof rollbackResultSchema>;
+
+/** All methods throw `ControlError`: 'not-found', 'conflict' (for example: a rollout is live) or 'invalid'. */
+export interface Rollouts {
+  start(deployment: string, request: RolloutRequest, actor: Actor): Promise<RolloutView>;
+  promote(id: string, actor: Actor): Promise<RolloutView>;
+  abort(id: string, reason: string, actor: Actor): Promise<RolloutView>;
+  pause(id: string, actor: Actor): Promise<RolloutView>;
+  resume(id: string, actor: Actor): Promise<RolloutView>;
+  rollback(deployment: string, request: RollbackRequest, actor: Actor): Promise<RollbackResult>;
+}
+
+export const confirmationsSchema = z.object({
+  generation: z.int(),
+  agents: z.array(
+    z.object({
+      id: agentIdSchema,
+      name: z.string(),
+      connected: z.boolean(),
+      /** Highest generation the agent says all its engines serve. */
+      applied: z.int(),
+      /** From the moment the generation was made to the agent's report; null: not yet. */
+      confirmedAfterMs: z.number().nullable(),
+    }),
+  ),
+});
+export type Confirmations = z.infer<typeof confirmationsSchema>;
+
+export interface Fleet {
+  /** Recomputes every agent's desired state; signs, keeps and pushes what changed. */
+  reconcile(reason: string): Promise<void>;
+  /** Ids of agents that are linked now. */
+  connected(): ReadonlySet<string>;
+  /** Answers once all connected agents of the deployment have applied `generation`, or after `waitMs`. */
+  confirmations(deployment: string, generation: number, waitMs: number): Promise<Confirmations>;
+}
+
+export const verdictSchema = z.enum(['ok', 'watch', 'alert', 'insufficient']);
+
+export const driftViewSchema = z.object({
+  deployment: nameSchema,
+  model: nameSchema,
+  version: versionNumberSchema,
+  manifest: digestSchema,
+  verdict: verdictSchema,
+  streams: z.array(
+    z.object({
+      /** The stream's key, `feature:NAME` or `prediction`. */
+      stream: z.string(),
+      name: z.string(),
+      verdict: verdictSchema,
+      /** Rows of the latest evaluated group of windows. */
+      rows: z.number(),
+      psi: z.number().nullable(),
+      debiasedPsi: z.number().nullable(),
+      logP: z.number().nullable(),
+      updatedAt: timestampSchema.nullable(),
+    }),
+  ),
+});
+export type DriftView = z.infer<typeof driftViewSchema>;
+
+const counts = { requests: z.number(), rows: z.number(), errors: z.number() };
+
+export const monitoringViewSchema = z.object({
+  deployment: nameSchema,
+  windows: z.array(
+    z.object({
+      windowStartMs: timestampSchema,
+      windowMs: z.int(),
+      arm: armSchema,
+      version: versionNumberSchema,
+      manifest: digestSchema,
+      /** How many agents' parts this adds up. */
+      agents: z.int(),
+      ...counts,
+    }),
+  ),
+  /** `windows` counts telemetry messages merged: what agents have produced and seen acknowledged. */
+  totals: z.object({ windows: z.number(), ...counts }),
+});
+export type MonitoringView = z.infer<typeof monitoringViewSchema>;
+
+export interface Monitoring {
+  drift(deployment: string): Promise<DriftView>;
+  windows(deployment: string, fromMs: number, toMs: number): Promise<MonitoringView>;
+}
+
+export interface Services {
+  readonly rollouts: Rollouts;
+  readonly fleet: Fleet;
+  readonly monitoring: Monitoring;
+}
+
+/** What `link/hub.ts` returns from `createHub(deps)`. */
+export interface Hub extends Services {
+  /** Takes over a WebSocket upgrade of path `/link`; destroys the socket for any other path. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Tells agents that the control plane stops, closes their links and stops all timers. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,181 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { WebSocketServer } from 'ws';
+import type { AgentId, Digest } from '../../protocol/ids.ts';
+import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
+import type { SigningKey } from '../../protocol/signing.ts';
+import type { TelemetryMessage } from '../../protocol/telemetry.ts';
+import { PROTOCOL_VERSION } from '../../protocol/version.ts';
+import { MonitoringReader } from '../decide/monitoring.ts';
+import { VersionShapes } from '../decide/version-shapes.ts';
+import { Watch } from '../decide/watch.ts';
+import type { Hub } from '../http/services.ts';
+import { Ingest } from '../merge/ingest.ts';
+import { RolloutDriver } from '../rollout/driver.ts';
+import { FleetDesk } from '../rollout/fleet.ts';
+import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
+import { Roster } from '../rollout/roster.ts';
+import { allAgents, findAgent } from '../store/agents.ts';
+import type { Store } from '../store/database.ts';
+import type { DesiredRow } from '../store/desired.ts';
+import { admit } from './admission.ts';
+import { issueDownloadToken } from './download-token.ts';
+import { Reports } from './reports.ts';
+import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
+import { Sessions } from './sessions.ts';
+
+/** The path of the one WebSocket. */
+export const LINK_PATH = '/link';
+/** Documents live for a day and are renewed from half of it on: plenty of looks in between. */
+const RENEW_INTERVAL_MS = DESIRED_LIFE_MS / 48;
+
+export interface HubDeps {
+  readonly store: Store;
+  readonly key: SigningKey;
+  /** The bytes of a stored artifact; rejects when there is none. */
+  readonly readArtifact: (digest: Digest) => Promise<Uint8Array>;
+  readonly log: Logger;
+  readonly now?: () => number;
+  readonly helloTimeoutMs?: number;
+  readonly pingIntervalMs?: number;
+}
+
+/**
+ * Links, merge, decisions and rollouts, wired together:
+ *
+ *     sessions ──telemetry──▶ ingest ──merged──▶ watch ──evidence──▶ rollouts ──▶ publisher
+ *        ▲  └─────reports───▶ reports ─────────────────────────────────▲             │
+ *        └───────────────────────────── signed documents ────────────────────────────┘
+ *
+ * Resolves when everything that was going on at the last stop has been taken up again.
+ */
+export async function createHub(deps: HubDeps): Promise<Hub> {
+  const { store, key, log } = deps;
+  const now = deps.now ?? Date.now;
+  const onFailure = (where: string, error: unknown) => log.error({ err: error, where }, 'failed');
+  const sessions = new Sessions();
+  const connected = () => sessions.connected();
+  const shapes = new VersionShapes(store, deps.readArtifact);
+  const shapeOf = (manifest: Digest) => shapes.of(manifest);
+
+  const roster = new Roster((agent) => publisher.generationOf(agent));
+  const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
+    roster.start(generation, requestedAt);
+    for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row));
+  });
+  const watch: Watch = new Watch({
+    store,
+    shapeOf,
+    now,
+    onEvidence: (rollout) => driver.onEvidence(rollout),
+    onFailure,
+  });
+  const driver: RolloutDriver = new RolloutDriver({
+    store,
+    publisher,
+    roster,
+    evidence: watch,
+    connected,
+    now,
+    onFailure,
+  });
+  const fleet = new FleetDesk({ store, publisher, roster, connected, now });
+  const ingest = new Ingest({
+    store,
+    shapeOf,
+    now,
+    onMerged: (merged) => watch.note(merged),
+    onRefused: ({ agentId, deployment, sequence }, reason) =>
+      log.warn({ agentId, deployment, sequence, reason }, 'telemetry-refused'),
+  });
+  const reports = new Reports({ store, roster, driver, fleet, now });
+
+  const sessionDeps: SessionDeps = {
+    controlKey: key.publicKey,
+    helloTimeoutMs: deps.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
+    pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
+    admit: (nonce, hello) => admit(store, key, nonce, hello, now()),
+    onJoined: (session, agent) => welcome(session, agent),
+    onReport: (agent, report) => reports.take(agent, report),
+    onTelemetry: (agent, telemetry) => ingest.add(itemOf(agent, telemetry)),
+    onEvent: (agent, event) => reports.event(agent, event),
+    onClosed: (session, code) => {
+      sessions.close(session);
+      if (code !== null) log.info({ agent: session.agent, code }, 'link-refused');
+      driver.settle();
+      fleet.wake();
+    },
+    onFailure,
+  };
+
+  async function welcome(session: Session, agent: AgentId): Promise<void> {
+    const row = await findAgent(store.read, agent);
+    if (row !== null) roster.add(row);
+    session.send({
+      kind: 'welcome',
+      protocol: PROTOCOL_VERSION,
+      agent,
+      serverTimeMs: now(),
+      downloadToken: await issueDownloadToken(key, agent, now()),
+    });
+    // A new host has no document yet, an old one may have missed a change of its own labels.
+    await publisher.change(now(), async () => undefined, undefined, agent);
+    // It may have gone while its document was made.
+    if (session.agent !== agent) return;
+    sessions.join(agent, session);
+    const document = await publisher.current(agent);
+    if (document !== null) session.send(desiredMessage(document));
+    fleet.wake();
+  }
+
+  for (const row of await allAgents(store.read)) roster.add(row);
+  await publisher.load();
+  await driver.restore();
+  await fleet.reconcile('start');
+  const renewal = setInterval(() => {
+    fleet.reconcile('renewal').catch((error: unknown) => onFailure('renewal', error));
+  }, RENEW_INTERVAL_MS);
+
+  const server = new WebSocketServer({
+    noServer: true,
+    // Windows are packed already; inflating on behalf of a stranger is a gift of memory.
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME_BYTES,
+  });
+  return {
+    rollouts: driver,
+    fleet,
+    monitoring: new MonitoringReader(store, shapeOf),
+    handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (new URL(request.url ?? '/', 'http://link').pathname !== LINK_PATH) {
+        socket.destroy();
+        return;
+      }
+      server.handleUpgrade(request, socket, head, (accepted) => {
+        sessions.open(new Session(accepted, sessionDeps));
+      });
+    },
+    close: async () => {
+      clearInterval(renewal);
+      driver.close();
+      sessions.shutDown();
+      server.close();
+      await ingest.drain();
+      await watch.idle();
+    },
+  };
+}
+
+function desiredMessage(row: DesiredRow) {
+  const { payload, keyId, signature } = row;
+  return {
+    kind: 'desired' as const,
+    envelope: { payload: new Uint8Array(payload), keyId, signature: new Uint8Array(signature) },
+  };
+}
+
+function itemOf(agentId: AgentId, telemetry: TelemetryMessage) {
+  const { kind: _, ...item } = telemetry;
+  return { agentId, ...item };
+}

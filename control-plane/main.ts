@@ -1,0 +1,148 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pathToFileURL } from 'node:url';
+import { createAdaptorServer } from '@hono/node-server';
+import { type Logger, pino } from 'pino';
+import { MAX_PROFILE_BYTES } from '../protocol/limits.ts';
+import { record } from './audit/record.ts';
+import { type ControlConfig, parseControlConfig, USAGE } from './config.ts';
+import { createApp } from './http/app.ts';
+import { isAllowedHost } from './http/host-check.ts';
+import type { Hub } from './http/services.ts';
+import { createHub } from './link/hub.ts';
+import { Blobs } from './store/blobs.ts';
+import { Store } from './store/database.ts';
+import { loadSigningKey } from './store/signing-key.ts';
+import { createToken, hasTokens } from './store/tokens.ts';
+
+export interface ControlPlane {
+  readonly url: string;
+  readonly port: number;
+  /** The first admin token, on the very first start only: it is nowhere else. */
+  readonly adminToken: string | null;
+  close(): Promise<void>;
+}
+
+/** Uploads of 2 GiB over 5 Mbit/s; headers still have to come within Node's minute. */
+const REQUEST_TIMEOUT_MS = 3_600_000;
+/** Requests under way get this long at a stop. Event streams and long polls never end by themselves. */
+const DRAIN_MS = 1000;
+
+/** Opens the data directory, serves the API and the link on one port, and resolves when both do. */
+export async function startControlPlane(config: ControlConfig, log: Logger): Promise<ControlPlane> {
+  const store = await Store.open(config.dataDir);
+  try {
+    const key = await loadSigningKey(config.dataDir);
+    const blobs = new Blobs(config.dataDir);
+    const adminToken = await firstToken(store);
+    const hub = await createHub({
+      store,
+      key,
+      log,
+      readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
+    });
+    const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));
+    const app = createApp({ ...hub, store, blobs, key, hostNames, log, now: Date.now });
+    const server = createAdaptorServer({
+      fetch: app.hono.fetch,
+      createServer,
+      serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS },
+    }) as Server;
+    acceptLinks(server, hub, hostNames, log);
+    try {
+      server.listen(config.port, config.host);
+      await once(server, 'listening');
+    } catch (error) {
+      await hub.close();
+      throw error;
+    }
+    const { port } = server.address() as AddressInfo;
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    return {
+      url: `http://${host}:${port}`,
+      port,
+      adminToken,
+      close: () => stop(server, hub, store),
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** No default password: the first start makes a token, and only its hash is kept. */
+async function firstToken(store: Store): Promise<string | null> {
+  return store.write(async (tx) => {
+    if (await hasTokens(tx)) return null;
+    const now = Date.now();
+    const { token, text } = await createToken(tx, 'admin', 'admin', now);
+    const detail = { name: token.name, role: token.role };
+    await record(tx, now, 'system', 'token.created', `token:${token.id}`, detail);
+    return text;
+  });
+}
+
+function acceptLinks(server: Server, hub: Hub, hostNames: ReadonlySet<string>, log: Logger): void {
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', (error) => log.debug({ err: error }, 'upgrade-broke-off'));
+    if (!isAllowedHost(request.headers.host, hostNames)) {
+      socket.end('HTTP/1.1 421 Misdirected Request\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    try {
+      hub.handleUpgrade(request, socket, head);
+    } catch (error) {
+      // A request line that is no URL: a stranger's, and no reason to stop.
+      log.debug({ err: error }, 'upgrade-refused');
+      socket.destroy();
+    }
+  });
+}
+
+async function stop(server: Server, hub: Hub, store: Store): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  await hub.close();
+  const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(impatience);
+  await store.close();
+}
+
+async function main(): Promise<void> {
+  let config: ReturnType<typeof parseControlConfig>;
+  try {
+    config = parseControlConfig(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n${USAGE}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const log = pino();
+  const control = await startControlPlane(config, log);
+  if (control.adminToken !== null) {
+    if (config.printToken) log.info({ token: control.adminToken }, 'admin-token');
+    else process.stdout.write(`admin token (shown this once): ${control.adminToken}\n`);
+  }
+  log.info({ url: control.url, data: config.dataDir }, 'listening');
+  const end = (signal: NodeJS.Signals) => {
+    log.info({ signal }, 'stopping');
+    control.close().then(
+      () => log.info('stopped'),
+      (error: unknown) => {
+        log.error({ err: error }, 'stop-failed');
+        process.exitCode = 1;
+      },
+    );
+  };
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  main().catch((error: unknown) => {
+    process.stderr.write(`the control plane could not start: ${error}\n`);
+    process.exitCode = 1;
+  });
+}

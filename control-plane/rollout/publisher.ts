@@ -1,0 +1,168 @@
+import type { DesiredDeployment, DesiredState } from '../../protocol/desired.ts';
+import type { AgentId } from '../../protocol/ids.ts';
+import { type SigningKey, seal } from '../../protocol/signing.ts';
+import { ControlError } from '../error.ts';
+import { type AgentRow, allAgents } from '../store/agents.ts';
+import { currentGeneration, nextGeneration } from '../store/counters.ts';
+import type { Reader, Store, Transaction } from '../store/database.ts';
+import { allDeployments } from '../store/deployments.ts';
+import { allDesired, type DesiredRow, findDesired, putDesired } from '../store/desired.ts';
+import { findVersion } from '../store/models.ts';
+import { allRefusals } from '../store/reports.ts';
+import { liveRollouts } from '../store/rollouts.ts';
+import { contentHash, type DeploymentPlan, desiredFor, type RolloutPlan } from './desired.ts';
+import { parseRollout, planOf } from './stored-rollout.ts';
+
+/** How long a document is in force. An unreachable host keeps its last good version anyway. */
+export const DESIRED_LIFE_MS = 24 * 3_600_000;
+
+export interface Change<T> {
+  readonly result: T;
+  /** A host that applied this generation (or has no newer document) does what was asked. */
+  readonly generation: number;
+}
+
+/** Told of new documents after the commit and before the first byte leaves. */
+export type OnPublished = (rows: readonly DesiredRow[], generation: number, now: number) => void;
+
+/**
+ * Turns the database into signed documents. A change and the documents that follow from it are one
+ * transaction, so that no host is ever told what a crash could make untrue.
+ */
+export class Publisher {
+  readonly #store: Store;
+  readonly #key: SigningKey;
+  readonly #onPublished: OnPublished;
+  readonly #generations = new Map<AgentId, number>();
+
+  constructor(store: Store, key: SigningKey, onPublished: OnPublished) {
+    this.#store = store;
+    this.#key = key;
+    this.#onPublished = onPublished;
+  }
+
+  async load(): Promise<void> {
+    for (const row of await allDesired(this.#store.read)) {
+      this.#generations.set(row.agentId, row.generation);
+    }
+  }
+
+  /** Generation of the document in force for a host; 0 when it has none. */
+  generationOf(agent: AgentId): number {
+    return this.#generations.get(agent) ?? 0;
+  }
+
+  /**
+   * Runs `work`, signs what changed for whom, and runs `seal` with the generation, all in one
+   * transaction; then pushes.
+   *
+   * @param now when the change was asked for: what time-to-revert is measured from
+   * @param only one host's document, when nothing else can have changed
+   */
+  async change<T>(
+    now: number,
+    work: (tx: Transaction) => Promise<T>,
+    after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
+    only: AgentId | null = null,
+  ): Promise<Change<T>> {
+    const { rows, ...change } = await this.#store.write(async (tx) => {
+      const result = await work(tx);
+      const rows = await this.#documents(tx, now, only);
+      const generation = rows[0]?.generation ?? (await currentGeneration(tx));
+      await after(tx, result, generation);
+      return { result, generation, rows };
+    });
+    for (const row of rows) this.#generations.set(row.agentId, row.generation);
+    if (rows.length > 0) this.#onPublished(rows, change.generation, now);
+    return change;
+  }
+
+  /** The document in force for a host that just linked. */
+  async current(agent: AgentId): Promise<DesiredRow | null> {
+    return findDesired(this.#store.read, agent);
+  }
+
+  async #documents(tx: Transaction, now: number, only: AgentId | null): Promise<DesiredRow[]> {
+    const fleet = await fleetPlan(tx);
+    const present = only === null ? await allDesired(tx) : [await findDesired(tx, only)];
+    const current = new Map(present.flatMap((row) => (row === null ? [] : [[row.agentId, row]])));
+    const rows: DesiredRow[] = [];
+    for (const agent of fleet.agents) {
+      if (only !== null && agent.id !== only) continue;
+      const deployments = fleet.desiredOf(agent);
+      const hash = contentHash(deployments);
+      const old = current.get(agent.id);
+      const fresh = old !== undefined && now < old.issuedAt + DESIRED_LIFE_MS / 2;
+      if (fresh && old.contentHash === hash) continue;
+      const row = await this.#sign(tx, agent.id, deployments, hash, now);
+      await putDesired(tx, row);
+      rows.push(row);
+    }
+    return rows;
+  }
+
+  async #sign(
+    tx: Transaction,
+    agentId: AgentId,
+    deployments: DesiredDeployment[],
+    hash: string,
+    now: number,
+  ): Promise<DesiredRow> {
+    const generation = await nextGeneration(tx);
+    const expiresAt = now + DESIRED_LIFE_MS;
+    const state: DesiredState = {
+      agent: agentId,
+      generation,
+      issuedAt: now,
+      expiresAt,
+      deployments,
+    };
+    const payload = new TextEncoder().encode(JSON.stringify(state));
+    const { keyId, signature } = await seal(this.#key, 'desired', payload);
+    const times = { issuedAt: now, expiresAt, createdAt: now };
+    return { agentId, generation, contentHash: hash, payload, keyId, signature, ...times };
+  }
+}
+
+interface FleetPlan {
+  readonly agents: readonly AgentRow[];
+  desiredOf(agent: AgentRow): DesiredDeployment[];
+}
+
+async function fleetPlan(db: Reader): Promise<FleetPlan> {
+  const agents = (await allAgents(db)).filter((agent) => agent.revokedAt === null);
+  const deployments = await deploymentPlans(db);
+  const rollouts = (await liveRollouts(db)).map((row) => planOf(parseRollout(row)));
+  const refused = new Set((await allRefusals(db)).map(refusalKey));
+  return {
+    agents,
+    desiredOf: (agent) => {
+      const { id, labels, joinedAt: enrolledAtMs } = agent;
+      const offered = rollouts.filter((rollout) => !isRefused(refused, rollout, id));
+      return desiredFor({ id, labels, enrolledAtMs }, deployments, offered);
+    },
+  };
+}
+
+/** A candidate that a host refused is not offered to it again as it stands. */
+function isRefused(refused: ReadonlySet<string>, rollout: RolloutPlan, agentId: AgentId): boolean {
+  const { deployment, candidate } = rollout;
+  return refused.has(refusalKey({ agentId, deployment, manifest: candidate.manifest }));
+}
+
+function refusalKey(refusal: { agentId: string; deployment: string; manifest: string }): string {
+  return `${refusal.agentId} ${refusal.deployment} ${refusal.manifest}`;
+}
+
+async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
+  const plans: DeploymentPlan[] = [];
+  for (const row of await allDeployments(db)) {
+    const { name, windowMs, selector: to, model, version } = row;
+    const found = await findVersion(db, model, version);
+    if (found === null) {
+      throw new ControlError('unavailable', `${name} points at ${model}@${version}, which is gone`);
+    }
+    plans.push({ name, windowMs, to, stable: { model, version, manifest: found.manifest } });
+  }
+  return plans;
+}

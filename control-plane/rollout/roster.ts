@@ -1,0 +1,104 @@
+import type { AgentId, Labels } from '../../protocol/ids.ts';
+import type { ReportMessage } from '../../protocol/report.ts';
+import type { AgentRow } from '../store/agents.ts';
+
+/** A host as the rollout driver keeps it at hand; the database has the same. */
+export interface RosterEntry {
+  readonly id: AgentId;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly enrolledAtMs: number;
+  applied: number;
+  observed: number;
+  /** When `applied` was first reported; null: not since this control plane knows the host. */
+  appliedAtMs: number | null;
+  /** Deployments of which it refuses an arm as of `observed`. */
+  refuses: ReadonlySet<string>;
+}
+
+/** Changes that hosts are still to confirm, each with its own stopwatch. The oldest are dropped. */
+const MAX_STOPWATCHES = 64;
+
+interface Stopwatch {
+  readonly requestedAtMs: number;
+  readonly confirmedAfterMs: Map<AgentId, number>;
+}
+
+/** Every host, what it has applied, and how long it took. Owned by the rollout driver; no I/O. */
+export class Roster {
+  readonly #entries = new Map<AgentId, RosterEntry>();
+  readonly #stopwatches = new Map<number, Stopwatch>();
+  readonly #generationOf: (agent: AgentId) => number;
+
+  /** @param generationOf generation of the document in force for a host */
+  constructor(generationOf: (agent: AgentId) => number) {
+    this.#generationOf = generationOf;
+  }
+
+  add(row: AgentRow): void {
+    if (this.#entries.has(row.id)) return;
+    this.#entries.set(row.id, {
+      id: row.id,
+      name: row.name,
+      labels: row.labels,
+      enrolledAtMs: row.joinedAt,
+      applied: row.appliedGeneration,
+      observed: row.observedGeneration,
+      appliedAtMs: row.appliedAt,
+      refuses: new Set(),
+    });
+  }
+
+  all(): RosterEntry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Starts measuring how long hosts take to apply `generation`. */
+  start(generation: number, requestedAtMs: number): void {
+    this.#stopwatches.set(generation, { requestedAtMs, confirmedAfterMs: new Map() });
+    const oldest = this.#stopwatches.keys().next().value;
+    if (this.#stopwatches.size > MAX_STOPWATCHES && oldest !== undefined) {
+      this.#stopwatches.delete(oldest);
+    }
+  }
+
+  note(agent: AgentId, report: ReportMessage, atMs: number): void {
+    const entry = this.#entries.get(agent);
+    if (entry === undefined) return;
+    if (report.applied !== entry.applied) entry.appliedAtMs = atMs;
+    entry.applied = report.applied;
+    entry.observed = report.observed;
+    entry.refuses = new Set(
+      report.deployments
+        .filter((deployment) => deployment.arms.some((arm) => arm.state === 'refused'))
+        .map((deployment) => deployment.name),
+    );
+    for (const [generation, watch] of this.#stopwatches) {
+      if (watch.confirmedAfterMs.has(agent) || !this.hasApplied(entry, generation)) continue;
+      watch.confirmedAfterMs.set(agent, Math.max(0, atMs - watch.requestedAtMs));
+    }
+  }
+
+  /**
+   * Whether a host does what was asked with `generation`. A host for which nothing changed then
+   * has an older document, and does so when it has applied that.
+   */
+  hasApplied(entry: RosterEntry, generation: number): boolean {
+    return entry.applied >= Math.min(generation, this.#generationOf(entry.id));
+  }
+
+  /** As `hasApplied`, or it said that it won't: waiting longer for it changes nothing. */
+  hasSettled(entry: RosterEntry, generation: number, deployment: string): boolean {
+    if (this.hasApplied(entry, generation)) return true;
+    const wanted = Math.min(generation, this.#generationOf(entry.id));
+    return entry.observed >= wanted && entry.refuses.has(deployment);
+  }
+
+  /** From the request to the host's report; 0 when nothing had to change there, null: not yet. */
+  confirmedAfterMs(entry: RosterEntry, generation: number): number | null {
+    if (!this.hasApplied(entry, generation)) return null;
+    if (this.#generationOf(entry.id) < generation) return 0;
+    const watch = this.#stopwatches.get(generation);
+    return watch?.confirmedAfterMs.get(entry.id) ?? null;
+  }
+}

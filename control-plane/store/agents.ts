@@ -1,0 +1,64 @@
+import { eq, gt } from 'drizzle-orm';
+import type { AgentId } from '../../protocol/ids.ts';
+import type { Reader, Transaction } from './database.ts';
+import { type Page, pageOf } from './page.ts';
+import { agents } from './schema.ts';
+
+export type AgentRow = typeof agents.$inferSelect;
+
+export type NewAgent = Pick<
+  AgentRow,
+  'id' | 'name' | 'publicKey' | 'labels' | 'serving' | 'capabilities'
+>;
+
+export async function insertAgent(tx: Transaction, agent: NewAgent, now: number): Promise<void> {
+  await tx.insert(agents).values({
+    ...agent,
+    joinedAt: now,
+    lastSeenAt: now,
+    observedGeneration: 0,
+    appliedGeneration: 0,
+  });
+}
+
+/** What a hello tells anew of an agent that is known. */
+export async function updateAgentSeen(
+  tx: Transaction,
+  id: AgentId,
+  seen: Partial<Pick<AgentRow, 'serving' | 'capabilities'>>,
+  now: number,
+): Promise<void> {
+  await tx
+    .update(agents)
+    .set({ ...seen, lastSeenAt: now })
+    .where(eq(agents.id, id));
+}
+
+export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | null> {
+  const [row] = await db.select().from(agents).where(eq(agents.id, id));
+  return row ?? null;
+}
+
+export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise<AgentRow | null> {
+  const [row] = await db.select().from(agents).where(eq(agents.publicKey, publicKey));
+  return row ?? null;
+}
+
+/** All agents, in the order of their ids. */
+export async function allAgents(db: Reader): Promise<AgentRow[]> {
+  return db.select().from(agents).orderBy(agents.id);
+}
+
+export async function listAgents(
+  db: Reader,
+  after: string,
+  limit: number,
+): Promise<Page<AgentRow>> {
+  const rows = await db
+    .select()
+    .from(agents)
+    .where(gt(agents.id, after))
+    .orderBy(agents.id)
+    .limit(limit + 1);
+  return pageOf(rows, limit, (row) => row.id);
+}

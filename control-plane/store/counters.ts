@@ -1,0 +1,22 @@
+import { eq, sql } from 'drizzle-orm';
+import type { Reader, Transaction } from './database.ts';
+import { counters } from './schema.ts';
+
+const GENERATION = 'generation';
+
+/** The next generation of the fleet: larger than any before, across restarts. */
+export async function nextGeneration(tx: Transaction): Promise<number> {
+  const [row] = await tx
+    .insert(counters)
+    .values({ name: GENERATION, value: 1 })
+    .onConflictDoUpdate({ target: counters.name, set: { value: sql`${counters.value} + 1` } })
+    .returning({ value: counters.value });
+  if (row === undefined) throw new Error('the database returned no generation');
+  return row.value;
+}
+
+/** The newest generation given out, 0 when none. */
+export async function currentGeneration(db: Reader): Promise<number> {
+  const [row] = await db.select().from(counters).where(eq(counters.name, GENERATION));
+  return row?.value ?? 0;
+}

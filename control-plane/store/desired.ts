@@ -1,0 +1,21 @@
+import { eq } from 'drizzle-orm';
+import type { AgentId } from '../../protocol/ids.ts';
+import type { Reader, Transaction } from './database.ts';
+import { desired } from './schema.ts';
+
+export type DesiredRow = typeof desired.$inferSelect;
+
+/** Puts a newly signed document in force for its agent. */
+export async function putDesired(tx: Transaction, row: DesiredRow): Promise<void> {
+  const { agentId: _, ...change } = row;
+  await tx.insert(desired).values(row).onConflictDoUpdate({ target: desired.agentId, set: change });
+}
+
+export async function findDesired(db: Reader, agentId: AgentId): Promise<DesiredRow | null> {
+  const [row] = await db.select().from(desired).where(eq(desired.agentId, agentId));
+  return row ?? null;
+}
+
+export async function allDesired(db: Reader): Promise<DesiredRow[]> {
+  return db.select().from(desired);
+}

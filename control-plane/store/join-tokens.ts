@@ -1,0 +1,50 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { and, eq, gt, isNull } from 'drizzle-orm';
+import type { AgentId, Labels } from '../../protocol/ids.ts';
+import type { Transaction } from './database.ts';
+import { hashSecret } from './hash.ts';
+import { joinTokens } from './schema.ts';
+
+/**
+ * Makes a join token, `dlj_<id>_<secret>_<fingerprint>`. The fingerprint (first 32 hex digits of the
+ * control key's SHA-256) tells the new agent whom to trust before anything is pinned.
+ */
+export async function createJoinToken(
+  tx: Transaction,
+  request: { labels: Labels; createdBy: string; expiresAt: number; fingerprint: string },
+  now: number,
+): Promise<{ id: string; text: string }> {
+  const id = randomBytes(4).toString('hex');
+  const secret = randomBytes(32).toString('hex');
+  const { labels, createdBy, expiresAt, fingerprint } = request;
+  const secretHash = hashSecret(secret);
+  await tx
+    .insert(joinTokens)
+    .values({ id, secretHash, labels, createdBy, createdAt: now, expiresAt });
+  return { id, text: `dlj_${id}_${secret}_${fingerprint.slice(0, 32)}` };
+}
+
+const TOKEN = /^dlj_([0-9a-f]{8})_([0-9a-f]{64})_[0-9a-f]{32}$/;
+
+/**
+ * Uses up a join token for `agent`: its labels, or null when it is malformed, unknown, expired or
+ * used. The same answer for each, so that guessing learns nothing.
+ */
+export async function redeemJoinToken(
+  tx: Transaction,
+  text: string,
+  agent: AgentId,
+  now: number,
+): Promise<Labels | null> {
+  const [, id, secret] = TOKEN.exec(text) ?? [];
+  if (id === undefined || secret === undefined) return null;
+  const [row] = await tx.select().from(joinTokens).where(eq(joinTokens.id, id));
+  if (row === undefined) return null;
+  const given = Buffer.from(hashSecret(secret));
+  if (!timingSafeEqual(given, Buffer.from(row.secretHash))) return null;
+  const used = await tx
+    .update(joinTokens)
+    .set({ usedAt: now, usedBy: agent })
+    .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedAt), gt(joinTokens.expiresAt, now)));
+  return used.rowsAffected > 0 ? row.labels : null;
+}

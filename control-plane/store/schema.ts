@@ -1,0 +1,267 @@
+import { sql } from 'drizzle-orm';
+import {
+  customType,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core';
+import type { RefusalCode } from '../../protocol/error.ts';
+import type { HelloMessage } from '../../protocol/hello.ts';
+import type { Arm, Labels } from '../../protocol/ids.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { ReportedArm } from '../../protocol/report.ts';
+
+/** Times are milliseconds since the Unix epoch, on the control plane's clock unless a comment says otherwise. */
+
+// The driver takes Buffers and gives ArrayBuffers; the rest of the code knows Uint8Array only.
+const bytes = customType<{ data: Uint8Array; driverData: Buffer }>({
+  dataType: () => 'blob',
+  toDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+  fromDriver: (value) => new Uint8Array(value),
+});
+
+export const roles = ['admin', 'operator', 'viewer'] as const;
+
+/** People's and programs' bearer tokens. Only the SHA-256 is kept. */
+export const tokens = sqliteTable('tokens', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  role: text('role', { enum: roles }).notNull(),
+  hash: text('hash').notNull().unique(),
+  createdAt: integer('created_at').notNull(),
+  revokedAt: integer('revoked_at'),
+});
+
+/** Files that are complete and verified; the bytes are in `blobs/`. */
+export const artifacts = sqliteTable('artifacts', {
+  digest: text('digest').primaryKey(),
+  sizeBytes: integer('size_bytes').notNull(),
+  createdAt: integer('created_at').notNull(),
+  createdBy: text('created_by').notNull(),
+});
+
+export const models = sqliteTable('models', {
+  name: text('name').primaryKey(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** Immutable: a version is its manifest. */
+export const versions = sqliteTable(
+  'versions',
+  {
+    model: text('model').notNull(),
+    version: integer('version').notNull(),
+    manifest: text('manifest').notNull(),
+    document: text('document', { mode: 'json' }).$type<Manifest>().notNull(),
+    createdAt: integer('created_at').notNull(),
+    createdBy: text('created_by').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.model, t.version] }),
+    uniqueIndex('versions_manifest').on(t.manifest),
+  ],
+);
+
+export const deployments = sqliteTable('deployments', {
+  name: text('name').primaryKey(),
+  model: text('model').notNull(),
+  /** What the stable arm answers with. */
+  version: integer('version').notNull(),
+  /** What it answered with before: where `rollback` goes when it is not told. */
+  previousVersion: integer('previous_version'),
+  /** Labels an agent must carry; none: every agent. */
+  selector: text('selector', { mode: 'json' }).$type<Labels>().notNull(),
+  windowMs: integer('window_ms').notNull(),
+  createdAt: integer('created_at').notNull(),
+  updatedAt: integer('updated_at').notNull(),
+});
+
+export const rollouts = sqliteTable(
+  'rollouts',
+  {
+    id: text('id').primaryKey(),
+    deployment: text('deployment').notNull(),
+    model: text('model').notNull(),
+    fromVersion: integer('from_version').notNull(),
+    toVersion: integer('to_version').notNull(),
+    /** Both are parsed by `rollout/`, which owns their shapes. */
+    plan: text('plan', { mode: 'json' }).$type<unknown>().notNull(),
+    state: text('state', { mode: 'json' }).$type<unknown>().notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: integer('created_at').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+    finishedAt: integer('finished_at'),
+  },
+  (t) => [
+    index('rollouts_deployment').on(t.deployment, t.createdAt),
+    // Two releases of one deployment at a time could not be told apart by their evidence.
+    uniqueIndex('rollouts_one_live').on(t.deployment).where(sql`finished_at is null`),
+  ],
+);
+
+export const agents = sqliteTable('agents', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  publicKey: bytes('public_key').notNull().unique(),
+  labels: text('labels', { mode: 'json' }).$type<Labels>().notNull(),
+  serving: text('serving'),
+  capabilities: text('capabilities', { mode: 'json' })
+    .$type<HelloMessage['capabilities']>()
+    .notNull(),
+  joinedAt: integer('joined_at').notNull(),
+  lastSeenAt: integer('last_seen_at').notNull(),
+  revokedAt: integer('revoked_at'),
+  /** From the latest report: highest generation accepted, and highest that every engine serves. */
+  observedGeneration: integer('observed_generation').notNull(),
+  appliedGeneration: integer('applied_generation').notNull(),
+  /** When `appliedGeneration` was first reported. */
+  appliedAt: integer('applied_at'),
+});
+
+/** Single-use admission of a new agent. Only the SHA-256 of the secret is kept. */
+export const joinTokens = sqliteTable('join_tokens', {
+  id: text('id').primaryKey(),
+  secretHash: text('secret_hash').notNull(),
+  labels: text('labels', { mode: 'json' }).$type<Labels>().notNull(),
+  createdBy: text('created_by').notNull(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  usedAt: integer('used_at'),
+  usedBy: text('used_by'),
+});
+
+/** The document in force for each agent, as it was signed. */
+export const desired = sqliteTable('desired', {
+  agentId: text('agent_id').primaryKey(),
+  generation: integer('generation').notNull().unique(),
+  /** SHA-256 over what the agent shall run, without generation and times: equal content makes no new generation. */
+  contentHash: text('content_hash').notNull(),
+  payload: bytes('payload').notNull(),
+  keyId: text('key_id').notNull(),
+  signature: bytes('signature').notNull(),
+  issuedAt: integer('issued_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** What each agent last said of each deployment. */
+export const reports = sqliteTable(
+  'reports',
+  {
+    agentId: text('agent_id').notNull(),
+    deployment: text('deployment').notNull(),
+    arms: text('arms', { mode: 'json' }).$type<ReportedArm[]>().notNull(),
+    /** The agent's clock. */
+    at: integer('at').notNull(),
+    receivedAt: integer('received_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.agentId, t.deployment] }),
+    index('reports_deployment').on(t.deployment),
+  ],
+);
+
+/** Digests an agent has refused: not offered to it again as they stand. Outlives the report that said so. */
+export const refusals = sqliteTable(
+  'refusals',
+  {
+    agentId: text('agent_id').notNull(),
+    deployment: text('deployment').notNull(),
+    manifest: text('manifest').notNull(),
+    code: text('code').$type<RefusalCode>().notNull(),
+    detail: text('detail').notNull(),
+    at: integer('at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.agentId, t.deployment, t.manifest] })],
+);
+
+/** Highest telemetry sequence merged for each start of each agent. */
+export const cursors = sqliteTable(
+  'cursors',
+  {
+    agentId: text('agent_id').notNull(),
+    boot: text('boot').notNull(),
+    sequence: integer('sequence').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.agentId, t.boot] })],
+);
+
+/** Merged telemetry: one row for each agent's part of a window. */
+export const windows = sqliteTable(
+  'windows',
+  {
+    deployment: text('deployment').notNull(),
+    manifest: text('manifest').notNull(),
+    arm: text('arm').$type<Arm>().notNull(),
+    /** The agent's clock, aligned to `windowMs`. */
+    windowStartMs: integer('window_start_ms').notNull(),
+    windowMs: integer('window_ms').notNull(),
+    agentId: text('agent_id').notNull(),
+    /** Telemetry messages folded into this row. */
+    parts: integer('parts').notNull(),
+    requests: integer('requests').notNull(),
+    rows: integer('rows').notNull(),
+    errors: integer('errors').notNull(),
+    body: bytes('body').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.deployment, t.manifest, t.arm, t.windowStartMs, t.agentId] }),
+    index('windows_time').on(t.deployment, t.windowStartMs),
+  ],
+);
+
+/** Detectors that run over a deployment's windows, each with its own state. */
+export const driftStreams = sqliteTable(
+  'drift_streams',
+  {
+    deployment: text('deployment').notNull(),
+    manifest: text('manifest').notNull(),
+    stream: text('stream').notNull(),
+    /** Parsed by `decide/`, which owns its shape. */
+    state: text('state', { mode: 'json' }).$type<unknown>().notNull(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.deployment, t.manifest, t.stream] })],
+);
+
+export const alertKinds = ['input-drift', 'prediction-drift', 'errors'] as const;
+
+export const alerts = sqliteTable(
+  'alerts',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    deployment: text('deployment').notNull(),
+    manifest: text('manifest').notNull(),
+    kind: text('kind', { enum: alertKinds }).notNull(),
+    /** What moved, how far, and over how many rows, when it was raised. */
+    detail: text('detail', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+    openedAt: integer('opened_at').notNull(),
+    resolvedAt: integer('resolved_at'),
+  },
+  (t) => [
+    uniqueIndex('alerts_one_open')
+      .on(t.deployment, t.manifest, t.kind)
+      .where(sql`resolved_at is null`),
+  ],
+);
+
+/** Who did what. Triggers refuse UPDATE and DELETE. */
+export const events = sqliteTable('events', {
+  sequence: integer('sequence').primaryKey({ autoIncrement: true }),
+  at: integer('at').notNull(),
+  actor: text('actor').notNull(),
+  action: text('action').notNull(),
+  subject: text('subject').notNull(),
+  detail: text('detail', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+});
+
+/** Fleet-wide counters. */
+export const counters = sqliteTable('counters', {
+  name: text('name').primaryKey(),
+  value: integer('value').notNull(),
+});

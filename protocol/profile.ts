@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { fromBase64, toBase64 } from './bytes.ts';
+import { ProtocolError } from './error.ts';
+import { featureNameSchema } from './ids.ts';
+import { MAX_FEATURES, MAX_PROFILE_BYTES } from './limits.ts';
+import { type Feature, type Manifest, type Prediction, rowWidth } from './manifest.ts';
+import { decodeWindow, encodeWindow } from './sketch/codec.ts';
+import { MAX_CATEGORIES } from './sketch/frequency.ts';
+import { MAX_BINS, uniformGrid } from './sketch/grid.ts';
+import {
+  emptyWindow,
+  type FeatureGrid,
+  mergeWindow,
+  type WindowGrids,
+  type WindowSketch,
+} from './sketch/window.ts';
+import { describe } from './wire.ts';
+
+const gridSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('numeric'), edges: z.array(z.number()).max(MAX_BINS - 1) }),
+  z.object({
+    kind: z.literal('categorical'),
+    values: z.union([
+      z.array(z.number()).max(MAX_CATEGORIES),
+      z.array(z.string().max(1024)).max(MAX_CATEGORIES),
+    ]),
+  }),
+]);
+
+const profileFileSchema = z.object({
+  schema: z.literal(1),
+  rows: z.int().min(1),
+  features: z.array(z.object({ name: featureNameSchema, grid: gridSchema })).max(MAX_FEATURES),
+  prediction: gridSchema.nullable(),
+  reference: z.string(),
+});
+
+/** What drift is measured against: the grids, and the baseline counted on them by the agent's own recorder. */
+export interface Profile {
+  readonly rows: number;
+  readonly features: readonly { readonly name: string; readonly grid: FeatureGrid }[];
+  readonly prediction: FeatureGrid | null;
+  readonly reference: WindowSketch;
+}
+
+/** Bins of a probability. Fixed, so that the scores of any two versions can be laid side by side. */
+const SCORE_BINS = 64;
+
+/** Parses `profile.json`. Throws `ProtocolError` 'profile'. */
+export function parseProfile(bytes: Uint8Array): Profile {
+  if (bytes.length > MAX_PROFILE_BYTES) {
+    throw invalid(`has ${bytes.length} bytes, at most ${MAX_PROFILE_BYTES}`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw invalid(`is not JSON (${bytes.length} bytes)`, cause);
+  }
+  const parsed = profileFileSchema.safeParse(value);
+  if (!parsed.success) throw invalid(`is invalid: ${describe(parsed.error)}`);
+  const file = parsed.data;
+  try {
+    const features = file.features.map(({ name, grid }) => ({ name, grid: gridOf(name, grid) }));
+    const prediction = file.prediction === null ? null : gridOf('prediction', file.prediction);
+    const reference = decodeWindow(fromBase64(file.reference));
+    const profile = { rows: file.rows, features, prediction, reference };
+    checkReference(profile);
+    return profile;
+  } catch (cause) {
+    if (cause instanceof ProtocolError) throw cause;
+    throw invalid(`is invalid: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+}
+
+export function encodeProfile(profile: Profile): Uint8Array {
+  const plain = (grid: FeatureGrid) =>
+    grid.kind === 'numeric'
+      ? { kind: grid.kind, edges: Array.from(grid.edges) }
+      : { kind: grid.kind, values: grid.values };
+  const file = {
+    schema: 1,
+    rows: profile.rows,
+    features: profile.features.map(({ name, grid }) => ({ name, grid: plain(grid) })),
+    prediction: profile.prediction === null ? null : plain(profile.prediction),
+    reference: toBase64(encodeWindow(profile.reference)),
+  };
+  return new TextEncoder().encode(JSON.stringify(file));
+}
+
+/** Throws `ProtocolError` 'profile' when the profile was made for other features than the manifest's. */
+export function checkProfileAgainstManifest(profile: Profile, manifest: Manifest): void {
+  const named = profile.features.map((f) => `${f.name} (${f.grid.kind})`).join(', ');
+  const wanted = manifest.features.map((f) => `${f.name} (${f.kind})`).join(', ');
+  if (named !== wanted) {
+    throw invalid(`does not match the manifest: it describes ${named}; the manifest has ${wanted}`);
+  }
+  if ((profile.prediction === null) !== (manifest.prediction === null)) {
+    throw invalid('and the manifest disagree on whether there is a prediction');
+  }
+}
+
+/** Where the windows of a version are counted, with or without a profile. */
+export function windowGrids(manifest: Manifest, profile: Profile | null): WindowGrids {
+  return {
+    features:
+      profile === null ? manifest.features.map(bareGrid) : profile.features.map((f) => f.grid),
+    prediction: profile?.prediction ?? barePredictionGrid(manifest.prediction),
+  };
+}
+
+/** Scores need no baseline; values and labels without one are only counted. */
+export function barePredictionGrid(prediction: Prediction | null): FeatureGrid {
+  if (prediction?.kind === 'score') return { kind: 'numeric', ...uniformGrid(0, 1, SCORE_BINS) };
+  if (prediction?.kind === 'label') return { kind: 'categorical', values: [] };
+  return { kind: 'numeric', edges: new Float64Array(0) };
+}
+
+function bareGrid(feature: Feature): FeatureGrid {
+  return feature.kind === 'numeric'
+    ? { kind: 'numeric', edges: new Float64Array(0) }
+    : { kind: 'categorical', values: [] };
+}
+
+/** Rows in a request, from the shape of its first input; 1 where the model takes no batch. */
+export function rowsOf(manifest: Manifest, shapes: ReadonlyMap<string, readonly number[]>): number {
+  const tensor = manifest.features[0]?.tensor ?? manifest.inputs[0]?.name;
+  const spec = manifest.inputs.find((input) => input.name === tensor);
+  const shape = tensor === undefined ? undefined : shapes.get(tensor);
+  if (spec === undefined || shape === undefined || shape.length === 0) return 1;
+  return rowWidth(spec.shape) === null && spec.shape[0] !== -1 ? 1 : shape[0];
+}
+
+function gridOf(name: string, grid: z.infer<typeof gridSchema>): FeatureGrid {
+  if (grid.kind === 'categorical') return grid;
+  const edges = Float64Array.from(grid.edges);
+  const rising = edges.every((edge, at) => at === 0 || edges[at - 1] < edge);
+  if (!rising || !edges.every(Number.isFinite)) {
+    throw invalid(`has edges for "${name}" that do not rise`);
+  }
+  return { kind: 'numeric', edges };
+}
+
+function checkReference(profile: Profile): void {
+  // Merging into an empty window of these grids is the check that counting and comparing will work.
+  const prediction = profile.prediction ?? { kind: 'numeric', edges: new Float64Array(0) };
+  const empty = emptyWindow({ features: profile.features.map((f) => f.grid), prediction });
+  mergeWindow(empty, profile.reference);
+}
+
+function invalid(what: string, cause?: unknown): ProtocolError {
+  return new ProtocolError('profile', `the profile ${what}`, { cause });
+}

@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
+import type { LinkAgent } from '../../support/link-agent.ts';
+import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
+
+let control: ControlFixture;
+beforeEach(async () => {
+  control = await ControlFixture.start();
+});
+afterEach(() => control.stop());
+
+const START = 1_000_000;
+const place = (at: number, change = {}) => ({
+  deployment: 'loans',
+  manifest: control.manifests[0],
+  arm: 'stable' as const,
+  windowStartMs: START + at * WINDOW_MS,
+  windowMs: WINDOW_MS,
+  ...change,
+});
+const totals = async () =>
+  (await control.hub.monitoring.windows('loans', 0, Number.MAX_SAFE_INTEGER)).totals;
+
+function sendMany(agent: LinkAgent, random: () => number, from: number, count: number): number {
+  let rows = 0;
+  for (let at = from; at < from + count; at += 1) {
+    agent.window(place(at), syntheticWindow(random, { rows: 1 + (at % 7) }));
+    rows += 1 + (at % 7);
+  }
+  return rows;
+}
+
+describe('telemetry', () => {
+  it('is counted exactly once although every host sends everything three times', async () => {
+    const agents = [await control.agent(), await control.agent(), await control.agent()];
+    let rows = 0;
+    for (const [seed, agent] of agents.entries()) {
+      rows += sendMany(agent, seeded(seed), 0, 40);
+      agent.resend();
+      agent.resend();
+    }
+    for (const agent of agents) await agent.until(() => agent.acknowledged === 120);
+    expect(await totals()).toEqual({ windows: 120, requests: rows, rows, errors: 0 });
+  });
+
+  it('is exact over restarts of the control plane, whatever had been acknowledged by then', async () => {
+    const agent = await control.agent();
+    const random = seeded(5);
+    let rows = 0;
+    for (let round = 0; round < 4; round += 1) {
+      rows += sendMany(agent, random, round * 30, 30);
+      // Some rounds are cut while their windows are on the way.
+      if (round % 2 === 0) await agent.until(() => agent.outbox.length < 20);
+      await control.restart();
+      await agent.join(control.url, null);
+      agent.resend();
+      await agent.acked();
+    }
+    expect(await totals()).toEqual({ windows: 120, requests: rows, rows, errors: 0 });
+  });
+
+  it('counts a new boot of a host from its first window', async () => {
+    const agent = await control.agent();
+    agent.window(place(0), syntheticWindow(seeded(1), { rows: 3 }));
+    await agent.acked();
+    agent.boot = 'f'.repeat(16);
+    const body = agent.window(place(0), syntheticWindow(seeded(2), { rows: 4 }));
+    agent.send({ ...body, sequence: 1, boot: 'e'.repeat(16) });
+    await agent.until(() => agent.acknowledged === 3);
+    expect(await totals()).toMatchObject({ windows: 3, rows: 11 });
+    const { windows } = await control.hub.monitoring.windows('loans', 0, START + 1);
+    expect(windows).toEqual([
+      {
+        windowStartMs: START,
+        windowMs: WINDOW_MS,
+        arm: 'stable',
+        version: 1,
+        manifest: control.manifests[0],
+        agents: 1,
+        requests: 11,
+        rows: 11,
+        errors: 0,
+      },
+    ]);
+  });
+
+  it('acknowledges what can never be merged, counts none of it and merges the rest', async () => {
+    const agent = await control.agent();
+    const window = syntheticWindow(seeded(3), { rows: 5 });
+    agent.window(place(0), window);
+    agent.window(place(1, { manifest: `sha256:${'f'.repeat(64)}` }), window);
+    agent.window(place(2, { deployment: 'unknown' }), window);
+    const broken = agent.window(place(3), window);
+    const body = broken.body.slice();
+    body[9] ^= 1;
+    agent.send({ ...broken, sequence: broken.sequence + 1, body });
+    await agent.until(() => agent.acknowledged === 5);
+    expect(await totals()).toMatchObject({ windows: 2, rows: 10 });
+    expect(agent.closed).toBeNull();
+  });
+});
+
+describe('drift', () => {
+  it('is insufficient, then ok, then an alert with evidence, then resolved', async () => {
+    const agent = await control.agent();
+    const random = seeded(9);
+    const verdict = async () => (await control.hub.monitoring.drift('loans')).verdict;
+    const send = async (at: number, rows: number, inputShift: number) => {
+      agent.window(place(at), syntheticWindow(random, { rows, inputShift }));
+      await agent.acked();
+    };
+    expect(await verdict()).toBe('insufficient');
+    await send(0, 300, 0);
+    await expect.poll(verdict).toBe('ok');
+    for (let at = 1; at <= 3; at += 1) await send(at, 300, 1.5);
+    await expect.poll(verdict).toBe('alert');
+    const { streams } = await control.hub.monitoring.drift('loans');
+    const x = streams.find((stream) => stream.stream === 'feature:x');
+    expect(x).toMatchObject({ name: 'x', verdict: 'alert', rows: 300 });
+    expect(x?.debiasedPsi).toBeGreaterThan(0.1);
+
+    await control.restart();
+    expect(await verdict()).toBe('alert');
+    await agent.join(control.url, null);
+    for (let at = 4; at <= 7; at += 1) await send(at, 3_000, 0);
+    await expect.poll(verdict).toBe('ok');
+  });
+});

@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decideCohort } from '../../../control-plane/rollout/cohort.ts';
+import {
+  contentHash,
+  type DeploymentPlan,
+  desiredFor,
+  type RolloutPlan,
+} from '../../../control-plane/rollout/desired.ts';
+import type { RolloutStateKind } from '../../../control-plane/rollout/rollout-state.ts';
+import { desiredDeploymentSchema } from '../../../protocol/desired.ts';
+
+const version = (number: number) => ({
+  model: 'mortgage',
+  version: number,
+  manifest: `sha256:${String(number).repeat(64).slice(0, 64)}`,
+});
+const deployment: DeploymentPlan = { name: 'loans', windowMs: 2_000, to: {}, stable: version(1) };
+const agents = ['a', 'b', 'c'].map((letter) => ({
+  id: `agt_${letter.repeat(24)}`,
+  labels: {},
+  enrolledAtMs: 0,
+  connected: true,
+}));
+const cohort = decideCohort('r1', { kind: 'count', agents: 1 }, agents, 10);
+const rollout = (state: RolloutStateKind, share = 1): RolloutPlan => ({
+  id: 'r1',
+  deployment: 'loans',
+  state,
+  candidate: version(2),
+  share,
+  cohort,
+});
+const armsOf = (plan: RolloutPlan) =>
+  agents.map((agent) => desiredFor(agent, [deployment], [plan])[0].arms);
+
+describe('desired state', () => {
+  it('gives the candidate to the canary alone, and keeps the stable version loaded there', () => {
+    for (const [at, arms] of armsOf(rollout('canary')).entries()) {
+      const isCanary = cohort.members.includes(agents[at].id);
+      expect(arms.map((arm) => [arm.arm, arm.version, arm.share])).toEqual(
+        isCanary
+          ? [
+              ['stable', 1, 0],
+              ['candidate', 2, 1],
+            ]
+          : [['stable', 1, 1]],
+      );
+    }
+  });
+
+  it.each(['promoting', 'completed', 'rolling-back', 'rolled-back', 'aborted'] as const)(
+    'has one arm everywhere when %s',
+    (state) => {
+      for (const arms of armsOf(rollout(state))) expect(arms).toHaveLength(1);
+    },
+  );
+
+  it('always fits the wire schema, whatever the share', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (share) => {
+        for (const arms of armsOf(rollout('canary', share))) {
+          const parsed = desiredDeploymentSchema.safeParse({
+            name: 'loans',
+            windowMs: 2_000,
+            arms,
+          });
+          expect(parsed.success).toBe(true);
+        }
+      }),
+    );
+  });
+
+  it('leaves out deployments whose labels a host lacks, and hashes content alone', () => {
+    const elsewhere = { ...deployment, name: 'away', to: { site: 'paris' } };
+    const both = desiredFor(agents[0], [elsewhere, deployment], []);
+    expect(both.map((d) => d.name)).toEqual(['loans']);
+    expect(contentHash(both)).toBe(contentHash(desiredFor(agents[1], [deployment], [])));
+    expect(contentHash(both)).not.toBe(
+      contentHash(desiredFor(agents[0], [{ ...deployment, stable: version(2) }], [])),
+    );
+  });
+});
