@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { createAdaptorServer } from '@hono/node-server';
 import { type Logger, pino } from 'pino';
@@ -49,7 +51,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       createServer,
       serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS },
     }) as Server;
-    acceptLinks(server, hub, hostNames, log);
+    const links = acceptLinks(server, hub, hostNames, log);
     try {
       server.listen(config.port, config.host);
       await once(server, 'listening');
@@ -63,7 +65,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       url: `http://${host}:${port}`,
       port,
       adminToken,
-      close: () => stop(server, hub, store),
+      close: () => stop(server, links, hub, store),
     };
   } catch (error) {
     await store.close();
@@ -83,8 +85,16 @@ async function firstToken(store: Store): Promise<string | null> {
   });
 }
 
-function acceptLinks(server: Server, hub: Hub, hostNames: ReadonlySet<string>, log: Logger): void {
+function acceptLinks(
+  server: Server,
+  hub: Hub,
+  hostNames: ReadonlySet<string>,
+  log: Logger,
+): ReadonlySet<Duplex> {
+  const links = new Set<Duplex>();
   server.on('upgrade', (request, socket, head) => {
+    links.add(socket);
+    socket.on('close', () => links.delete(socket));
     socket.on('error', (error) => log.debug({ err: error }, 'upgrade-broke-off'));
     if (!isAllowedHost(request.headers.host, hostNames)) {
       socket.end('HTTP/1.1 421 Misdirected Request\r\nConnection: close\r\n\r\n');
@@ -98,13 +108,23 @@ function acceptLinks(server: Server, hub: Hub, hostNames: ReadonlySet<string>, l
       socket.destroy();
     }
   });
+  return links;
 }
 
-async function stop(server: Server, hub: Hub, store: Store): Promise<void> {
+async function stop(
+  server: Server,
+  links: ReadonlySet<Duplex>,
+  hub: Hub,
+  store: Store,
+): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   await hub.close();
-  const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  const impatience = setTimeout(() => {
+    server.closeAllConnections();
+    // Upgraded sockets are no longer the server's to close; a peer that is gone never answers.
+    for (const link of links) link.destroy();
+  }, DRAIN_MS);
   await closed;
   clearTimeout(impatience);
   await store.close();
@@ -140,7 +160,9 @@ async function main(): Promise<void> {
   process.once('SIGINT', end);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+// Compared by real path: an installed command is a link to this file.
+const started = process.argv[1];
+if (started !== undefined && import.meta.url === pathToFileURL(realpathSync(started)).href) {
   main().catch((error: unknown) => {
     process.stderr.write(`the control plane could not start: ${error}\n`);
     process.exitCode = 1;

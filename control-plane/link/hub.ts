@@ -59,7 +59,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const shapes = new VersionShapes(store, deps.readArtifact);
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
-  const roster = new Roster((agent) => publisher.generationOf(agent));
+  const roster = new Roster((agent) => publisher.inForce(agent));
   const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
     for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row));

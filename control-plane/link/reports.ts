@@ -44,7 +44,7 @@ export class Reports {
     });
     this.#refusals.set(agent, new Set(refused.keys()));
     this.#deps.roster.note(agent, report, receivedAt);
-    this.#deps.driver.onReport(agent, report);
+    this.#deps.driver.onReport();
     this.#deps.fleet.wake();
   }
 

@@ -12,7 +12,7 @@ import {
   parseManifest,
 } from '../../protocol/manifest.ts';
 import { readModelInfo } from '../../protocol/onnx/model-info.ts';
-import { parseProfile, windowGrids } from '../../protocol/profile.ts';
+import { checkProfileAgainstManifest, parseProfile } from '../../protocol/profile.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { Blobs } from '../store/blobs.ts';
@@ -55,6 +55,14 @@ export async function pushVersion(
 }
 
 async function checkFiles(blobs: Blobs, manifest: Manifest): Promise<void> {
+  const roles = manifest.files.map((file) => file.role);
+  const twice = roles.find((role, at) => roles.indexOf(role) !== at);
+  if (twice !== undefined) {
+    throw new ControlError(
+      'model-refused',
+      `the manifest lists two files with the role "${twice}"`,
+    );
+  }
   for (const file of manifest.files) {
     const size = await blobs.size(file.digest);
     if (size === null) {
@@ -81,7 +89,8 @@ async function checkContents(blobs: Blobs, manifest: Manifest): Promise<void> {
   checkManifestAgainstModel(manifest, readModelInfo(bytes));
   const profile = fileOfRole(manifest, 'profile');
   if (profile === null) return;
-  windowGrids(manifest, parseProfile(await blobs.read(profile.digest, MAX_PROFILE_BYTES)));
+  const bytesOfProfile = await blobs.read(profile.digest, MAX_PROFILE_BYTES);
+  checkProfileAgainstManifest(parseProfile(bytesOfProfile), manifest);
 }
 
 /** What the protocol finds wrong with a file is a refusal of the push, in the same words. */

@@ -1,8 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { AgentId } from '../../protocol/ids.ts';
-import type { ReportMessage } from '../../protocol/report.ts';
 import type { Actor } from '../audit/record.ts';
-import { record } from '../audit/record.ts';
 import type { ArmEvidence } from '../decide/compare-arms.ts';
 import { ControlError } from '../error.ts';
 import type {
@@ -12,39 +9,23 @@ import type {
   Rollouts,
   RolloutView,
 } from '../http/services.ts';
-import type { Store, Transaction } from '../store/database.ts';
-import { type DeploymentRow, findDeployment, updateDeployment } from '../store/deployments.ts';
-import { findVersion } from '../store/models.ts';
-import { forgetRefusals } from '../store/reports.ts';
-import {
-  findLiveRollout,
-  findRollout,
-  insertRollout,
-  liveRollouts,
-  updateRollout,
-} from '../store/rollouts.ts';
-import { decideCohort, inCohort, matchesLabels } from './cohort.ts';
+import type { Store } from '../store/database.ts';
+import { findLiveRollout, findRollout, liveRollouts } from '../store/rollouts.ts';
+import { inCohort, matchesLabels } from './cohort.ts';
 import { judge } from './gate.ts';
 import type { Publisher } from './publisher.ts';
-import { recordStep } from './record-step.ts';
-import {
-  beginRollout,
-  isEnded,
-  observedForMs,
-  offersCandidate,
-  type RolloutEvent,
-  stepRollout,
-} from './rollout-state.ts';
+import { isEnded, observedForMs, offersCandidate, type RolloutEvent } from './rollout-state.ts';
 import type { Roster, RosterEntry } from './roster.ts';
 import {
-  NO_PROGRESS,
-  type Progress,
-  parseRollout,
-  type StoredPlan,
-  type StoredRollout,
-  stateColumn,
-  viewOf,
-} from './stored-rollout.ts';
+  deploymentOf,
+  noteGeneration,
+  noteVerdict,
+  openRollout,
+  pointBack,
+  type StepContext,
+  takeStep,
+} from './steps.ts';
+import { type Progress, parseRollout, type StoredRollout, viewOf } from './stored-rollout.ts';
 import { type GateSummary, summarize } from './summary.ts';
 
 /** setTimeout takes no more; a longer wait is waited for in parts. */
@@ -102,11 +83,17 @@ export class RolloutDriver implements Rollouts {
 
   async start(deployment: string, request: RolloutRequest, actor: Actor): Promise<RolloutView> {
     const now = this.#deps.now();
+    const connected = this.#deps.connected();
+    const fleet = this.#deps.roster
+      .all()
+      .map((entry) => ({ ...entry, connected: connected.has(entry.id) }));
     const { result } = await this.#deps.publisher.change(now, (tx) =>
-      this.#insert(tx, deployment, request, actor, now),
+      openRollout(tx, deployment, request, fleet, actor, now),
     );
     await this.#deps.evidence.follow(result);
     this.#keep(result);
+    // A host may have answered already.
+    this.onReport();
     return viewOf(result);
   }
 
@@ -132,21 +119,21 @@ export class RolloutDriver implements Rollouts {
     const { result, generation } = await this.#deps.publisher.change(
       now,
       async (tx) => {
-        const deployment = await this.#deployment(tx, name);
+        const deployment = await deploymentOf(tx, name);
         const live = await findLiveRollout(tx, name);
-        const abort = { kind: 'abort', now, reason: request.reason } as const;
         const before = live === null ? null : parseRollout(live);
-        stepped = before === null ? null : await this.#step(tx, before, abort, actor, null);
-        return this.#pointBack(tx, deployment, before, request, actor, now);
+        const abort = { kind: 'abort', now, reason: request.reason } as const;
+        stepped = before && (await takeStep(tx, before, abort, this.#context(actor, null)));
+        return pointBack(tx, deployment, before, request, actor, now);
       },
       async (tx, _, given) => {
-        if (stepped !== null) stepped = await this.#noteGeneration(tx, stepped, given);
+        if (stepped !== null) stepped = await noteGeneration(tx, stepped, given);
       },
     );
     if (stepped !== null) this.#keep(stepped);
     this.settle();
     const connected = this.#deps.connected();
-    const agents = this.#targets(result.row).map(({ id, name: called }) => ({
+    const agents = this.#matching(result.deployment.selector).map(({ id, name: called }) => ({
       id,
       name: called,
       connected: connected.has(id),
@@ -162,24 +149,8 @@ export class RolloutDriver implements Rollouts {
   }
 
   /** A host's word: a refusal fails its canary, and confirmations may end a step. */
-  onReport(agent: AgentId, report: ReportMessage): void {
-    // A report older than the offer speaks of an earlier one.
-    const speaksOfOffer = report.observed >= this.#deps.publisher.generationOf(agent);
-    for (const live of speaksOfOffer ? [...this.#live.values()] : []) {
-      const { row, plan } = live.rollout;
-      const arms = report.deployments.find(
-        (deployment) => deployment.name === row.deployment,
-      )?.arms;
-      const refused = arms?.find(
-        (arm) => arm.state === 'refused' && arm.manifest === plan.candidate.manifest,
-      );
-      if (refused?.state !== 'refused') continue;
-      const reason = `agent ${agent} refused the candidate: ${refused.code}: ${refused.detail}`;
-      this.#guard(
-        'nack',
-        this.#apply(row.id, { kind: 'nack', now: this.#deps.now(), reason }, null),
-      );
-    }
+  onReport(): void {
+    this.#lookForRefusals();
     this.settle();
   }
 
@@ -201,6 +172,25 @@ export class RolloutDriver implements Rollouts {
     }
   }
 
+  #lookForRefusals(): void {
+    for (const { rollout } of this.#live.values()) {
+      const { row, plan, state } = rollout;
+      if (!offersCandidate(state.kind)) continue;
+      for (const entry of this.#targetsOf(rollout)) {
+        // A report from before the offer speaks of an earlier one.
+        const answered = entry.observed >= this.#deps.publisher.inForce(entry.id).generation;
+        if (!answered || !inCohort(row.id, plan.cohort, entry)) continue;
+        const refusal = entry.refusals.find(
+          (one) => one.deployment === row.deployment && one.manifest === plan.candidate.manifest,
+        );
+        if (refusal === undefined) continue;
+        const reason = `agent ${entry.id} refused the candidate: ${refusal.reason}`;
+        const nack = { kind: 'nack', now: this.#deps.now(), reason } as const;
+        this.#guard('nack', this.#apply(row.id, nack, null));
+      }
+    }
+  }
+
   async #operate(id: string, event: RolloutEvent, actor: Actor): Promise<RolloutView> {
     return viewOf(await this.#apply(id, event, null, actor));
   }
@@ -218,10 +208,10 @@ export class RolloutDriver implements Rollouts {
       async (tx) => {
         const row = await findRollout(tx, id);
         if (row === null) throw new ControlError('not-found', `no rollout ${id}`);
-        after = await this.#step(tx, parseRollout(row), event, actor, summary);
+        after = await takeStep(tx, parseRollout(row), event, this.#context(actor, summary));
       },
       async (tx, _, generation) => {
-        if (after !== null) after = await this.#noteGeneration(tx, after, generation);
+        if (after !== null) after = await noteGeneration(tx, after, generation);
       },
     );
     if (after === null) throw new ControlError('not-found', `no rollout ${id}`);
@@ -230,138 +220,8 @@ export class RolloutDriver implements Rollouts {
     return after;
   }
 
-  async #step(
-    tx: Transaction,
-    before: StoredRollout,
-    event: RolloutEvent,
-    actor: Actor,
-    summary: GateSummary | null,
-  ): Promise<StoredRollout> {
-    const state = stepRollout(before.state, event);
-    if (state === null) {
-      // A rollback of a deployment whose rollout is already on its way back is not refused.
-      if (event.kind === 'abort' && before.state.kind === 'rolling-back') return before;
-      const told = `rollout ${before.row.id} is ${before.state.kind}: it can't be told "${event.kind}"`;
-      throw new ControlError('conflict', told);
-    }
-    if (state === before.state) return before;
-    const progress: Progress = {
-      // The generation of what is undone says nothing of the undoing.
-      generation: isEnded(state.kind) ? before.progress.generation : null,
-      verdict: summary === null ? before.progress.verdict : { ...summary },
-      reverted: this.#reverted(before),
-    };
-    const after: StoredRollout = { ...before, state, progress };
-    await recordStep(tx, before, after, event, actor);
-    return this.#write(tx, after, event.now);
-  }
-
-  async #noteGeneration(tx: Transaction, rollout: StoredRollout, generation: number) {
-    if (rollout.progress.generation !== null || offersCandidate(rollout.state.kind)) return rollout;
-    const progress = { ...rollout.progress, generation };
-    return this.#write(tx, { ...rollout, progress }, rollout.row.updatedAt);
-  }
-
-  async #write(tx: Transaction, rollout: StoredRollout, now: number): Promise<StoredRollout> {
-    const { state, progress } = rollout;
-    const finishedAt = isEnded(state.kind) ? now : null;
-    const change = { state: stateColumn(state, progress), updatedAt: now, finishedAt };
-    await updateRollout(tx, rollout.row.id, change);
-    return { ...rollout, row: { ...rollout.row, ...change } };
-  }
-
-  async #insert(
-    tx: Transaction,
-    name: string,
-    request: RolloutRequest,
-    actor: Actor,
-    now: number,
-  ): Promise<StoredRollout> {
-    const deployment = await this.#deployment(tx, name);
-    const running = await findLiveRollout(tx, name);
-    if (running !== null) {
-      const { kind } = parseRollout(running).state;
-      throw new ControlError(
-        'conflict',
-        `rollout ${running.id} of "${name}" is ${kind}: end it first`,
-      );
-    }
-    const { model, version: from } = deployment;
-    if (request.version === from) {
-      throw new ControlError('conflict', `"${name}" answers with ${model}@${from} already`);
-    }
-    const stable = await this.#version(tx, model, from);
-    const candidate = await this.#version(tx, model, request.version);
-    await forgetRefusals(tx, name, candidate.manifest);
-    const id = `rol_${randomBytes(8).toString('hex')}`;
-    const { canary, version: to, ...limits } = request;
-    const rule =
-      'agents' in canary
-        ? ({ kind: 'count', agents: canary.agents } as const)
-        : ({ kind: 'labels', labels: canary.labels } as const);
-    const connected = this.#deps.connected();
-    const targets = this.#targets(deployment).map((a) => ({
-      ...a,
-      connected: connected.has(a.id),
-    }));
-    const cohort = decideCohort(id, rule, targets, now);
-    const { share } = canary;
-    const plan: StoredPlan = {
-      ...limits,
-      stable,
-      candidate,
-      to: deployment.selector,
-      share,
-      windowMs: deployment.windowMs,
-      cohort,
-    };
-    const state = beginRollout(now);
-    const row = {
-      id,
-      deployment: name,
-      model,
-      fromVersion: from,
-      toVersion: to,
-      plan,
-      state: stateColumn(state, NO_PROGRESS),
-      createdBy: actor,
-      createdAt: now,
-      updatedAt: now,
-      finishedAt: null,
-    };
-    await insertRollout(tx, row);
-    const detail = { deployment: name, from, to, canary: cohort.members, share };
-    await record(tx, now, actor, 'rollout.started', `rollout:${id}`, detail);
-    return { row, plan, state, progress: NO_PROGRESS };
-  }
-
-  /** Points a deployment at an older version, unless ending its rollout was all that it took. */
-  async #pointBack(
-    tx: Transaction,
-    before: DeploymentRow,
-    live: StoredRollout | null,
-    request: RollbackRequest,
-    actor: Actor,
-    now: number,
-  ): Promise<{ row: DeploymentRow; from: number; to: number }> {
-    const row = await this.#deployment(tx, before.name);
-    const { name, model } = row;
-    const from = live === null ? before.version : live.row.toVersion;
-    const to = request.to ?? (live === null ? before.previousVersion : row.version);
-    if (to === null) {
-      throw new ControlError('conflict', `"${name}" has had no version before ${model}@${from}`);
-    }
-    if (to === from)
-      throw new ControlError('conflict', `"${name}" answers with ${model}@${to} already`);
-    const { manifest } = await this.#version(tx, model, to);
-    if (to !== row.version) {
-      await forgetRefusals(tx, name, manifest);
-      const change = { version: to, previousVersion: row.version, updatedAt: now };
-      await updateDeployment(tx, name, change);
-    }
-    const detail = { from, to, reason: request.reason };
-    await record(tx, now, actor, 'deployment.rolled-back', `deployment:${name}`, detail);
-    return { row, from, to };
+  #context(actor: Actor, summary: GateSummary | null): StepContext {
+    return { actor, summary, reverted: (rollout) => this.#reverted(rollout) };
   }
 
   async #judge(live: Live): Promise<void> {
@@ -390,13 +250,7 @@ export class RolloutDriver implements Rollouts {
     if (now - live.verdictWrittenAtMs < VERDICT_WRITE_MS) return;
     live.verdictWrittenAtMs = now;
     const { id } = live.rollout.row;
-    const written = await this.#deps.store.write(async (tx) => {
-      const row = await findRollout(tx, id);
-      if (row === null || row.finishedAt !== null) return null;
-      const rollout = parseRollout(row);
-      const progress = { ...rollout.progress, verdict: { ...summary } };
-      return this.#write(tx, { ...rollout, progress }, row.updatedAt);
-    });
+    const written = await this.#deps.store.write((tx) => noteVerdict(tx, id, summary));
     if (written !== null && this.#live.get(id) === live) live.rollout = written;
   }
 
@@ -455,26 +309,12 @@ export class RolloutDriver implements Rollouts {
     work.catch((error: unknown) => this.#deps.onFailure(`rollout ${where}`, error));
   }
 
-  #targets(deployment: { readonly selector: DeploymentRow['selector'] }): RosterEntry[] {
-    return this.#deps.roster
-      .all()
-      .filter((entry) => matchesLabels(entry.labels, deployment.selector));
+  #matching(selector: Record<string, string>): RosterEntry[] {
+    return this.#deps.roster.all().filter((entry) => matchesLabels(entry.labels, selector));
   }
 
-  /** Hosts that a step of this rollout waits for. */
+  /** Hosts that the rollout's deployment goes to. */
   #targetsOf(rollout: StoredRollout): RosterEntry[] {
-    return this.#deps.roster.all().filter((entry) => matchesLabels(entry.labels, rollout.plan.to));
-  }
-
-  async #deployment(tx: Transaction, name: string): Promise<DeploymentRow> {
-    const row = await findDeployment(tx, name);
-    if (row === null) throw new ControlError('not-found', `no deployment "${name}"`);
-    return row;
-  }
-
-  async #version(tx: Transaction, model: string, version: number) {
-    const row = await findVersion(tx, model, version);
-    if (row === null) throw new ControlError('not-found', `no version ${model}@${version}`);
-    return { model, version, manifest: row.manifest };
+    return this.#matching(rollout.plan.to);
   }
 }

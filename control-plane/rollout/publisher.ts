@@ -22,6 +22,12 @@ export interface Change<T> {
   readonly generation: number;
 }
 
+/** Which document a host should follow, and when it was asked for. */
+export interface InForce {
+  readonly generation: number;
+  readonly requestedAtMs: number;
+}
+
 /** Told of new documents after the commit and before the first byte leaves. */
 export type OnPublished = (rows: readonly DesiredRow[], generation: number, now: number) => void;
 
@@ -33,7 +39,7 @@ export class Publisher {
   readonly #store: Store;
   readonly #key: SigningKey;
   readonly #onPublished: OnPublished;
-  readonly #generations = new Map<AgentId, number>();
+  readonly #inForce = new Map<AgentId, InForce>();
 
   constructor(store: Store, key: SigningKey, onPublished: OnPublished) {
     this.#store = store;
@@ -43,17 +49,17 @@ export class Publisher {
 
   async load(): Promise<void> {
     for (const row of await allDesired(this.#store.read)) {
-      this.#generations.set(row.agentId, row.generation);
+      this.#inForce.set(row.agentId, { generation: row.generation, requestedAtMs: row.createdAt });
     }
   }
 
-  /** Generation of the document in force for a host; 0 when it has none. */
-  generationOf(agent: AgentId): number {
-    return this.#generations.get(agent) ?? 0;
+  /** What is in force for a host: generation 0 when it has no document. */
+  inForce(agent: AgentId): InForce {
+    return this.#inForce.get(agent) ?? { generation: 0, requestedAtMs: 0 };
   }
 
   /**
-   * Runs `work`, signs what changed for whom, and runs `seal` with the generation, all in one
+   * Runs `work`, signs what changed for whom, and runs `after` with the generation, all in one
    * transaction; then pushes.
    *
    * @param now when the change was asked for: what time-to-revert is measured from
@@ -72,7 +78,9 @@ export class Publisher {
       await after(tx, result, generation);
       return { result, generation, rows };
     });
-    for (const row of rows) this.#generations.set(row.agentId, row.generation);
+    for (const { agentId, generation, createdAt } of rows) {
+      this.#inForce.set(agentId, { generation, requestedAtMs: createdAt });
+    }
     if (rows.length > 0) this.#onPublished(rows, change.generation, now);
     return change;
   }

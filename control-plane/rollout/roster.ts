@@ -1,6 +1,7 @@
-import type { AgentId, Labels } from '../../protocol/ids.ts';
+import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { AgentRow } from '../store/agents.ts';
+import type { InForce } from './publisher.ts';
 
 /** A host as the rollout driver keeps it at hand; the database has the same. */
 export interface RosterEntry {
@@ -12,8 +13,14 @@ export interface RosterEntry {
   observed: number;
   /** When `applied` was first reported; null: not since this control plane knows the host. */
   appliedAtMs: number | null;
-  /** Deployments of which it refuses an arm as of `observed`. */
-  refuses: ReadonlySet<string>;
+  /** What it refuses as of `observed`. */
+  refusals: readonly Refusal[];
+}
+
+export interface Refusal {
+  readonly deployment: string;
+  readonly manifest: Digest;
+  readonly reason: string;
 }
 
 /** Changes that hosts are still to confirm, each with its own stopwatch. The oldest are dropped. */
@@ -28,11 +35,11 @@ interface Stopwatch {
 export class Roster {
   readonly #entries = new Map<AgentId, RosterEntry>();
   readonly #stopwatches = new Map<number, Stopwatch>();
-  readonly #generationOf: (agent: AgentId) => number;
+  readonly #inForce: (agent: AgentId) => InForce;
 
-  /** @param generationOf generation of the document in force for a host */
-  constructor(generationOf: (agent: AgentId) => number) {
-    this.#generationOf = generationOf;
+  /** @param inForce which document a host should follow */
+  constructor(inForce: (agent: AgentId) => InForce) {
+    this.#inForce = inForce;
   }
 
   add(row: AgentRow): void {
@@ -45,7 +52,7 @@ export class Roster {
       applied: row.appliedGeneration,
       observed: row.observedGeneration,
       appliedAtMs: row.appliedAt,
-      refuses: new Set(),
+      refusals: [],
     });
   }
 
@@ -68,10 +75,12 @@ export class Roster {
     if (report.applied !== entry.applied) entry.appliedAtMs = atMs;
     entry.applied = report.applied;
     entry.observed = report.observed;
-    entry.refuses = new Set(
-      report.deployments
-        .filter((deployment) => deployment.arms.some((arm) => arm.state === 'refused'))
-        .map((deployment) => deployment.name),
+    entry.refusals = report.deployments.flatMap(({ name: deployment, arms }) =>
+      arms.flatMap((arm) =>
+        arm.state === 'refused'
+          ? [{ deployment, manifest: arm.manifest, reason: `${arm.code}: ${arm.detail}` }]
+          : [],
+      ),
     );
     for (const [generation, watch] of this.#stopwatches) {
       if (watch.confirmedAfterMs.has(agent) || !this.hasApplied(entry, generation)) continue;
@@ -84,21 +93,25 @@ export class Roster {
    * has an older document, and does so when it has applied that.
    */
   hasApplied(entry: RosterEntry, generation: number): boolean {
-    return entry.applied >= Math.min(generation, this.#generationOf(entry.id));
+    return entry.applied >= Math.min(generation, this.#inForce(entry.id).generation);
   }
 
   /** As `hasApplied`, or it said that it won't: waiting longer for it changes nothing. */
   hasSettled(entry: RosterEntry, generation: number, deployment: string): boolean {
     if (this.hasApplied(entry, generation)) return true;
-    const wanted = Math.min(generation, this.#generationOf(entry.id));
-    return entry.observed >= wanted && entry.refuses.has(deployment);
+    const wanted = Math.min(generation, this.#inForce(entry.id).generation);
+    const refuses = entry.refusals.some((refusal) => refusal.deployment === deployment);
+    return entry.observed >= wanted && refuses;
   }
 
   /** From the request to the host's report; 0 when nothing had to change there, null: not yet. */
   confirmedAfterMs(entry: RosterEntry, generation: number): number | null {
     if (!this.hasApplied(entry, generation)) return null;
-    if (this.#generationOf(entry.id) < generation) return 0;
-    const watch = this.#stopwatches.get(generation);
-    return watch?.confirmedAfterMs.get(entry.id) ?? null;
+    const document = this.#inForce(entry.id);
+    if (document.generation < generation) return 0;
+    const measured = this.#stopwatches.get(generation)?.confirmedAfterMs.get(entry.id);
+    if (measured !== undefined) return measured;
+    // Measured before a restart: what is left are the times of the host's latest document.
+    return Math.max(0, (entry.appliedAtMs ?? 0) - document.requestedAtMs);
   }
 }

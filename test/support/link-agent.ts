@@ -46,7 +46,7 @@ export class LinkAgent {
   #socket: WebSocket | null = null;
   #waiting: (() => void)[] = [];
   #applied = 0;
-  #controlKey = new Uint8Array();
+  #controlKey: Uint8Array = new Uint8Array();
   closed: { code: number; reason: string } | null = null;
 
   private constructor(key: SigningKey) {

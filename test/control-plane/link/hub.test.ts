@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { eventsAfter } from '../../../control-plane/audit/record.ts';
 import { readDownloadToken } from '../../../control-plane/link/download-token.ts';
 import { MAX_FRAME_BYTES } from '../../../protocol/limits.ts';
@@ -129,6 +131,15 @@ describe('misbehaviour', () => {
     await bad.until(() => bad.closed !== null);
     expect(bad.closed?.code).toBe(1009);
     expect(good.closed).toBeNull();
+  });
+
+  it('drops a link whose other end is gone without a word', async () => {
+    await control.stop();
+    control = await ControlFixture.start({ pingIntervalMs: 30 });
+    const alive = await control.agent();
+    const socket = new WebSocket(control.url, { autoPong: false });
+    await once(socket, 'close');
+    expect(alive.closed).toBeNull();
   });
 
   it('destroys upgrades of any other path', async () => {

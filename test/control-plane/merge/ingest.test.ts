@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MAX_UNCOMMITTED } from '../../../control-plane/link/session.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import type { LinkAgent } from '../../support/link-agent.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
@@ -57,6 +58,13 @@ describe('telemetry', () => {
       await agent.acked();
     }
     expect(await totals()).toEqual({ windows: 120, requests: rows, rows, errors: 0 });
+  });
+
+  it('takes a burst larger than what may wait, and acknowledges all of it', async () => {
+    const agent = await control.agent();
+    const rows = sendMany(agent, seeded(4), 0, 3 * MAX_UNCOMMITTED);
+    await agent.acked();
+    expect(await totals()).toMatchObject({ windows: 3 * MAX_UNCOMMITTED, rows });
   });
 
   it('counts a new boot of a host from its first window', async () => {

@@ -147,7 +147,7 @@ describe('a canary', () => {
     );
     await until(id, 'held');
     expect(await stateOf(id)).toMatchObject({
-      verdict: { kinds: ['empty-cohort', 'no-joint-windows'] },
+      verdict: { kinds: ['empty-cohort'] },
     });
   });
 

@@ -1,0 +1,86 @@
+import type { Feature } from '../../protocol/manifest.ts';
+import type { TensorSpec } from '../../protocol/tensor.ts';
+import { elementCount, showShape } from '../../protocol/tensor.ts';
+import type { Tensor } from '../engine/model/runtime.ts';
+import { TensorValueError, toTensorData } from '../engine/model/tensor-data.ts';
+import { AgentError } from '../error.ts';
+import type { CsvTable } from './csv.ts';
+
+/**
+ * Rows `from` to `to` of a baseline as the model's inputs. Throws `AgentError` 'configuration' that names the
+ * column, the row and the value that is not what the tensor takes.
+ */
+export function baselineInputs(
+  table: CsvTable,
+  features: readonly Feature[],
+  inputs: readonly TensorSpec[],
+  from: number,
+  to: number,
+): Map<string, Tensor> {
+  const tensors = new Map<string, Tensor>();
+  for (const spec of inputs) {
+    const shape = spec.shape.map((dimension, at) => (at === 0 && dimension === -1 ? to - from : dimension));
+    if (shape.includes(-1)) {
+      throw new AgentError(
+        'configuration',
+        `input "${spec.name}" ${showShape(spec.shape)} has a free dimension besides the first, so a row of a CSV can't fill it; push without --baseline`,
+      );
+    }
+    const values: unknown[] = new Array(elementCount(shape));
+    const width = values.length / (to - from);
+    fill(values, width, table, features.filter((f) => f.tensor === spec.name), spec, from, to);
+    try {
+      const data = toTensorData(spec.datatype, values, `baseline for input "${spec.name}"`);
+      tensors.set(spec.name, { datatype: spec.datatype, shape, data });
+    } catch (cause) {
+      if (cause instanceof TensorValueError) throw new AgentError('configuration', cause.message);
+      throw cause;
+    }
+  }
+  return tensors;
+}
+
+function fill(
+  values: unknown[],
+  width: number,
+  table: CsvTable,
+  features: readonly Feature[],
+  spec: TensorSpec,
+  from: number,
+  to: number,
+): void {
+  const missing = Array.from({ length: width }, (_, index) => index).filter(
+    (index) => !features.some((feature) => feature.index === index),
+  );
+  if (missing.length > 0) {
+    throw new AgentError(
+      'configuration',
+      `input "${spec.name}" has no feature for index ${missing.slice(0, 5).join(', ')}; list every value of a row in "features"`,
+    );
+  }
+  for (const feature of features) {
+    const column = table.columns.indexOf(feature.name);
+    if (column === -1) {
+      throw new AgentError(
+        'configuration',
+        `the baseline has no column "${feature.name}"; it has ${table.columns.join(', ')}`,
+      );
+    }
+    for (let row = from; row < to; row += 1) {
+      values[(row - from) * width + feature.index] = valueOf(table.rows[row][column], spec, feature, row);
+    }
+  }
+}
+
+function valueOf(text: string, spec: TensorSpec, feature: Feature, row: number): unknown {
+  if (spec.datatype === 'BYTES') return text;
+  if (spec.datatype === 'BOOL') return text === '1' || text.toLowerCase() === 'true';
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw new AgentError(
+      'configuration',
+      `baseline row ${row + 1}, column "${feature.name}": "${text.slice(0, 40)}" is not a number, and input "${spec.name}" takes ${spec.datatype}`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,94 @@
+import type { Feature, Manifest, Prediction } from '../../protocol/manifest.ts';
+import { barePredictionGrid, type Profile } from '../../protocol/profile.ts';
+import { dictionaryFromReference } from '../../protocol/sketch/frequency.ts';
+import { gridFromReference } from '../../protocol/sketch/grid.ts';
+import type { FeatureGrid } from '../../protocol/sketch/window.ts';
+import type { Session, Tensor } from '../engine/model/runtime.ts';
+import { Recorder } from '../engine/observe/recorder.ts';
+import { baselineInputs } from './baseline.ts';
+import type { CsvTable } from './csv.ts';
+
+/** Rows that go through the model at once. */
+const BATCH_ROWS = 1024;
+
+interface Batch {
+  inputs: Map<string, Tensor>;
+  outputs: Map<string, Tensor>;
+  rows: number;
+}
+
+/**
+ * Runs the model over the baseline and counts it with the agent's own recorder, so that the reference is what a
+ * host would have counted. Grids are cut on values as the tensors hold them (FP32 rounds).
+ */
+export async function buildProfile(
+  session: Session,
+  manifest: Manifest,
+  table: CsvTable,
+): Promise<Profile> {
+  const batches = await runBaseline(session, manifest, table);
+  const features = manifest.features.map((feature) => ({
+    name: feature.name,
+    grid: gridOf(feature, columnValues(batches, feature, 'inputs')),
+  }));
+  const prediction = manifest.prediction === null ? null : predictionGrid(batches, manifest.prediction);
+  const grids = {
+    features: features.map((feature) => feature.grid),
+    prediction: prediction ?? barePredictionGrid(null),
+  };
+  const recorder = new Recorder('baseline', '', 'stable', manifest, grids);
+  for (const { inputs, outputs, rows } of batches) recorder.answered(inputs, outputs, rows, 0);
+  return { rows: table.rows.length, features, prediction, reference: recorder.current };
+}
+
+async function runBaseline(
+  session: Session,
+  manifest: Manifest,
+  table: CsvTable,
+): Promise<Batch[]> {
+  const free = manifest.inputs.every((input) => input.shape[0] === -1);
+  const size = free ? BATCH_ROWS : 1;
+  const batches: Batch[] = [];
+  for (let from = 0; from < table.rows.length; from += size) {
+    const to = Math.min(from + size, table.rows.length);
+    const inputs = baselineInputs(table, manifest.features, manifest.inputs, from, to);
+    batches.push({ inputs, outputs: await session.run(inputs), rows: to - from });
+  }
+  return batches;
+}
+
+function gridOf(feature: Feature, values: (number | string)[]): FeatureGrid {
+  if (feature.kind === 'categorical') return { kind: 'categorical', values: dictionary(values) };
+  return { kind: 'numeric', ...gridFromReference(Float64Array.from(values, Number)) };
+}
+
+/** Scores keep their fixed bins; see `barePredictionGrid`. */
+function predictionGrid(batches: readonly Batch[], prediction: Prediction): FeatureGrid {
+  if (prediction.kind === 'score') return barePredictionGrid(prediction);
+  const values = columnValues(batches, prediction, 'outputs');
+  if (prediction.kind === 'label') return { kind: 'categorical', values: dictionary(values) };
+  return { kind: 'numeric', ...gridFromReference(Float64Array.from(values, Number)) };
+}
+
+function dictionary(values: (number | string)[]): readonly number[] | readonly string[] {
+  return typeof values[0] === 'string'
+    ? dictionaryFromReference(values.map(String))
+    : dictionaryFromReference(values.map(Number));
+}
+
+function columnValues(
+  batches: readonly Batch[],
+  place: { tensor: string; index: number },
+  side: 'inputs' | 'outputs',
+): (number | string)[] {
+  const values: (number | string)[] = [];
+  for (const batch of batches) {
+    const data = batch[side].get(place.tensor)?.data ?? [];
+    const width = data.length / batch.rows;
+    for (let row = 0; row < batch.rows; row += 1) {
+      const value = data[row * width + place.index];
+      values.push(typeof value === 'bigint' ? Number(value) : value);
+    }
+  }
+  return values;
+}

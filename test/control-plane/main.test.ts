@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { parseControlConfig } from '../../control-plane/config.ts';
+import { startControlPlane } from '../../control-plane/main.ts';
+
+const log = pino({ level: 'silent' });
+let dir: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'driftline-main-'));
+});
+
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+const start = () =>
+  startControlPlane({ dataDir: dir, host: '127.0.0.1', port: 0, hostNames: [] }, log);
+
+test('the first start makes the admin token, the second finds it', async () => {
+  const first = await start();
+  expect(first.adminToken).toMatch(/^dlt_/);
+  await first.close();
+  const second = await start();
+  expect(second.adminToken).toBeNull();
+  const headers = { authorization: `Bearer ${first.adminToken}` };
+  const response = await fetch(`${second.url}/api/v1/agents`, { headers });
+  expect(await response.json()).toEqual({ items: [], next: null });
+  await second.close();
+});
+
+test('a stop takes less than two seconds with an event stream and a link open', async () => {
+  const fresh = await mkdtemp(join(tmpdir(), 'driftline-stop-'));
+  const control = await startControlPlane(
+    { dataDir: fresh, host: '127.0.0.1', port: 0, hostNames: [] },
+    log,
+  );
+  const headers = { authorization: `Bearer ${control.adminToken}` };
+  const stream = await fetch(`${control.url}/api/v1/events`, { headers });
+  expect(stream.status).toBe(200);
+  const cut = expect(stream.text()).rejects.toThrow();
+  const socket = new WebSocket(`${control.url.replace('http', 'ws')}/link`);
+  await once(socket, 'message');
+  const began = performance.now();
+  const gone = once(socket, 'close');
+  await control.close();
+  await Promise.all([gone, cut]);
+  expect(performance.now() - began).toBeLessThan(2000);
+  await expect(fetch(`${control.url}/healthz`)).rejects.toThrow();
+  await rm(fresh, { recursive: true });
+});
+
+test('an upgrade from a strange host, to a strange path or of no URL harms nothing', async () => {
+  const control = await start();
+  const base = control.url.replace('http', 'ws');
+  const strange = new WebSocket(`${base}/link`, { headers: { host: 'evil.example' } });
+  const [refused] = await once(strange, 'error');
+  expect(String(refused)).toContain('421');
+  for (const path of ['/elsewhere', '//']) {
+    await once(new WebSocket(`${base}/x`, { path } as object), 'error');
+  }
+  expect((await fetch(`${control.url}/readyz`)).status).toBe(200);
+  await control.close();
+});
+
+test('the command line', () => {
+  expect(parseControlConfig(['--data', '/d', '--port', '0', '--allow-host', 'a.example'])).toEqual({
+    dataDir: '/d',
+    host: '127.0.0.1',
+    port: 0,
+    hostNames: ['a.example'],
+    printToken: false,
+  });
+  expect(() => parseControlConfig(['--port', '65536'])).toThrow('port');
+  expect(() => parseControlConfig(['--nonsense'])).toThrow('nonsense');
+});

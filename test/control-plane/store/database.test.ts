@@ -1,0 +1,95 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { is, sql } from 'drizzle-orm';
+import { getTableConfig, SQLiteTable } from 'drizzle-orm/sqlite-core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { currentGeneration, nextGeneration } from '../../../control-plane/store/counters.ts';
+import { Store } from '../../../control-plane/store/database.ts';
+import * as schema from '../../../control-plane/store/schema.ts';
+import { loadSigningKey } from '../../../control-plane/store/signing-key.ts';
+
+let dir: string;
+let store: Store;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'driftline-store-'));
+  store = await Store.open(dir);
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+test('the migrated database has exactly the columns of the schema', async () => {
+  const tables = Object.values(schema).filter((value) => is(value, SQLiteTable));
+  expect(tables.length).toBeGreaterThan(15);
+  for (const table of tables) {
+    const { name, columns } = getTableConfig(table);
+    const actual = await store.read.all<{ name: string; notnull: number }>(
+      sql`select name, "notnull" from pragma_table_info(${name})`,
+    );
+    const wanted = columns.map((column) => ({
+      name: column.name,
+      notnull: column.notNull ? 1 : 0,
+    }));
+    expect(
+      actual.map((row) => ({ ...row })),
+      name,
+    ).toEqual(wanted);
+  }
+});
+
+test('the database is in WAL mode and for its owner only', async () => {
+  const [mode] = await store.read.all<{ journal_mode: string }>(sql`pragma journal_mode`);
+  expect(mode?.journal_mode).toBe('wal');
+  expect((await stat(join(dir, 'driftline.db'))).mode & 0o077).toBe(0);
+});
+
+test('writes queue: fifty at once each see the one before, and a failed one leaves no trace', async () => {
+  const results = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, at) =>
+      store.write(async (tx) => {
+        const generation = await nextGeneration(tx);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (at === 10) throw new Error('undone');
+        return generation;
+      }),
+    ),
+  );
+  const given = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  expect(given).toEqual(Array.from({ length: 49 }, (_, at) => at + 1));
+  expect(await currentGeneration(store.read)).toBe(49);
+});
+
+test('readers go on while a transaction is open, and do not see it', async () => {
+  await store.write(async (tx) => {
+    await nextGeneration(tx);
+    expect(await currentGeneration(store.read)).toBe(0);
+  });
+  expect(await currentGeneration(store.read)).toBe(1);
+});
+
+test('a second start finds everything and migrates nothing twice', async () => {
+  await store.write((tx) => nextGeneration(tx));
+  await store.close();
+  store = await Store.open(dir);
+  expect(await store.write((tx) => nextGeneration(tx))).toBe(2);
+});
+
+test('nextCommit wakes at a commit, at once when one was missed, and says so when time is up', async () => {
+  const before = store.commits;
+  const woken = store.nextCommit(before, 5000);
+  await store.write((tx) => nextGeneration(tx));
+  expect(await woken).toBe(true);
+  expect(await store.nextCommit(before, 5000)).toBe(true);
+  expect(await store.nextCommit(store.commits, 1)).toBe(false);
+});
+
+test('the signing key is made once, for its owner only', async () => {
+  const first = await loadSigningKey(dir);
+  const second = await loadSigningKey(dir);
+  expect(second.keyId).toBe(first.keyId);
+  expect((await stat(join(dir, 'signing-key.json'))).mode & 0o077).toBe(0);
+});

@@ -1,0 +1,114 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Store } from '../../../control-plane/store/database.ts';
+import {
+  commitTelemetry,
+  cursorOf,
+  type Fold,
+  type TelemetryItem,
+  windowCounts,
+  windowsBetween,
+} from '../../../control-plane/store/telemetry.ts';
+
+const AGENT = `agt_${'a'.repeat(24)}`;
+const BOOT = 'b'.repeat(16);
+const MANIFEST = `sha256:${'c'.repeat(64)}`;
+
+/** A body is a list of row numbers; folding joins them. */
+const join2: Fold = (stored, item) => ({
+  requests: (stored?.requests ?? 0) + 1,
+  rows: (stored?.rows ?? 0) + item.body.length,
+  errors: stored?.errors ?? 0,
+  body: new Uint8Array([...(stored?.body ?? []), ...item.body]),
+});
+
+let dir: string;
+let store: Store;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'driftline-telemetry-'));
+  store = await Store.open(dir);
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+function item(
+  sequence: number,
+  body: number[],
+  change: Partial<TelemetryItem> = {},
+): TelemetryItem {
+  return {
+    agentId: AGENT,
+    boot: BOOT,
+    sequence,
+    deployment: 'mortgage',
+    manifest: MANIFEST,
+    arm: 'stable',
+    windowStartMs: 1000,
+    windowMs: 1000,
+    body: new Uint8Array(body),
+    ...change,
+  };
+}
+
+const commit = (items: TelemetryItem[], fold = join2) =>
+  store.write((tx) => commitTelemetry(tx, items, fold, 5000));
+
+const rows = () => windowsBetween(store.read, 'mortgage', 0, 10_000);
+
+test('items of one window fold into one row, in their order', async () => {
+  const { merged } = await commit([item(1, [1, 2]), item(2, [3])]);
+  expect(merged.map(({ sequence }) => sequence)).toEqual([1, 2]);
+  const [row] = await rows();
+  expect(row).toMatchObject({ requests: 2, rows: 3, parts: 2 });
+  expect([...(row?.body ?? [])]).toEqual([1, 2, 3]);
+});
+
+test('an item is merged once, however often and in whatever group it comes', async () => {
+  await commit([item(1, [1]), item(1, [1])]);
+  const again = await commit([item(1, [1]), item(2, [2])]);
+  expect(again).toMatchObject({ duplicates: 1 });
+  expect((await rows())[0]).toMatchObject({ rows: 2, parts: 2 });
+});
+
+test('sequences count within a boot', async () => {
+  await commit([item(7, [1]), item(1, [2], { boot: 'd'.repeat(16) })]);
+  expect((await rows())[0]).toMatchObject({ rows: 2 });
+  expect(await cursorOf(store.read, AGENT, BOOT)).toBe(7);
+});
+
+test('a group that fails leaves neither rows nor cursors', async () => {
+  const fold: Fold = (stored, given) => {
+    if (given.sequence === 2) throw new Error('broken');
+    return join2(stored, given);
+  };
+  await expect(commit([item(1, [1]), item(2, [2])], fold)).rejects.toThrow('broken');
+  expect(await rows()).toEqual([]);
+  expect(await cursorOf(store.read, AGENT, BOOT)).toBe(0);
+});
+
+test('what can not be folded counts as seen, so that it does not come for ever', async () => {
+  const { refused, merged } = await commit([item(1, [1])], () => null);
+  expect([refused.length, merged.length]).toEqual([1, 0]);
+  expect(await cursorOf(store.read, AGENT, BOOT)).toBe(1);
+  expect(await rows()).toEqual([]);
+});
+
+test('counts add up over agents; arms and versions stay apart', async () => {
+  const other = `agt_${'e'.repeat(24)}`;
+  await commit([
+    item(1, [1]),
+    item(2, [1, 2], { arm: 'candidate' }),
+    item(1, [1, 2, 3], { agentId: other }),
+  ]);
+  const counts = await windowCounts(store.read, 'mortgage', 0, 10_000);
+  const stable = counts.find(({ arm }) => arm === 'stable');
+  expect(stable).toMatchObject({ agents: 2, parts: 2, requests: 2, rows: 4, errors: 0 });
+  expect(counts.find(({ arm }) => arm === 'candidate')).toMatchObject({ agents: 1, rows: 2 });
+  expect(await windowCounts(store.read, 'mortgage', 1001, 10_000)).toEqual([]);
+});
