@@ -28,8 +28,9 @@ export interface ControlPlane {
 
 /** Uploads of 2 GiB over 5 Mbit/s; headers still have to come within Node's minute. */
 const REQUEST_TIMEOUT_MS = 3_600_000;
-/** Requests under way get this long at a stop. Event streams and long polls never end by themselves. */
+/** Requests under way get this long at a stop; a long poll or a download could take far longer. */
 const DRAIN_MS = 1000;
+const SWEEP_MS = 20;
 
 /** Opens the data directory, serves the API and the link on one port, and resolves when both do. */
 export async function startControlPlane(config: ControlConfig, log: Logger): Promise<ControlPlane> {
@@ -45,7 +46,17 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });
     const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));
-    const app = createApp({ ...hub, store, blobs, key, hostNames, log, now: Date.now });
+    const stopping = new AbortController();
+    const app = createApp({
+      ...hub,
+      store,
+      blobs,
+      key,
+      hostNames,
+      log,
+      now: Date.now,
+      stopping: stopping.signal,
+    });
     const server = createAdaptorServer({
       fetch: app.hono.fetch,
       createServer,
@@ -65,7 +76,10 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       url: `http://${host}:${port}`,
       port,
       adminToken,
-      close: () => stop(server, links, hub, store),
+      close: () => {
+        stopping.abort();
+        return stop(server, links, hub, store);
+      },
     };
   } catch (error) {
     await store.close();
@@ -125,7 +139,10 @@ async function stop(
     // Upgraded sockets are no longer the server's to close; a peer that is gone never answers.
     for (const link of links) link.destroy();
   }, DRAIN_MS);
+  // A connection whose last response ends during the stop would wait for its keep-alive to run out.
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
   await closed;
+  clearInterval(sweep);
   clearTimeout(impatience);
   await store.close();
 }

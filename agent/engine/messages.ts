@@ -59,6 +59,8 @@ export type ToEngine =
   | { readonly kind: 'stop'; readonly id: number };
 
 export type FromEngine =
+  /** Listens to commands: what is sent before this is lost. */
+  | { readonly kind: 'started' }
   | { readonly kind: 'prepared'; readonly id: number; readonly models: readonly PreparedModel[] }
   | { readonly kind: 'committed'; readonly id: number }
   | { readonly kind: 'listening'; readonly id: number; readonly port: number }

@@ -1,4 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { AgentError, messageOf } from '../error.ts';
 import type {
   FromEngine,
@@ -35,7 +37,7 @@ const STEADY_AFTER_MS = 30_000;
 
 type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 type Command = Without<ToEngine, 'id'>;
-type Reply = Exclude<FromEngine, WindowMessage>;
+type Reply = Exclude<FromEngine, WindowMessage | { kind: 'started' }>;
 
 /** The engine processes of one host: keeps as many alive as asked, and all of them on the same plan. */
 export class EnginePool {
@@ -61,11 +63,12 @@ export class EnginePool {
 
   /** Starts every engine and resolves with the port they share. Serves 404s until the first commit. */
   async start(): Promise<number> {
-    // One after the other: the first one's port is what the others share when 0 was asked for.
-    for (let count = 0; count < this.#options.engines; count += 1) {
-      const engine = this.#fork();
-      this.#port = await this.#listen(engine);
-    }
+    // Cluster shares a socket by the port that was asked for: with 0, an engine that comes later would get another.
+    if (this.#port === 0) this.#port = await freePort(this.#options.host);
+    const started = Array.from({ length: this.#options.engines }, async () => {
+      await this.#listen(await this.#fork());
+    });
+    await Promise.all(started);
     return this.#port;
   }
 
@@ -110,25 +113,38 @@ export class EnginePool {
     );
   }
 
-  #fork(): EngineProcess {
+  /** A new engine that listens to commands. */
+  async #fork(): Promise<EngineProcess> {
     const ordinal = this.#nextOrdinal;
     this.#nextOrdinal += 1;
     const worker = cluster.fork({ DRIFTLINE_ENGINE: String(ordinal), ORT_DISABLE_TELEMETRY: '1' });
     const engine = { ordinal, worker, ready: false };
-    worker.on('message', (message: FromEngine) => this.#received(message));
     worker.on('error', () => undefined); // the exit that follows is what is acted on
     this.#engines.push(engine);
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => worker.process.kill('SIGKILL'), COMMAND_TIMEOUT_MS);
+      const died = () => {
+        clearTimeout(timer);
+        reject(new AgentError('engine', `engine ${ordinal} ended before it had started`));
+      };
+      worker.once('exit', died);
+      worker.on('message', (message: FromEngine) => {
+        if (message.kind !== 'started') return this.#received(message);
+        clearTimeout(timer);
+        worker.off('exit', died);
+        resolve();
+      });
+    });
     return engine;
   }
 
-  async #listen(engine: EngineProcess): Promise<number> {
+  async #listen(engine: EngineProcess): Promise<void> {
     const { host } = this.#options;
     const reply = await this.#ask(engine, { kind: 'listen', host, port: this.#port });
     if (reply.kind !== 'listening') throw new AgentError('engine', `engine answered ${reply.kind}`);
-    return reply.port;
   }
 
-  #received(message: FromEngine): void {
+  #received(message: Exclude<FromEngine, { kind: 'started' }>): void {
     if (message.kind === 'window') {
       this.#options.onWindow(message);
       return;
@@ -179,8 +195,9 @@ export class EnginePool {
   /** A new engine takes connections only once it serves what the others serve. */
   async #replace(): Promise<void> {
     if (this.#stopping) return;
-    const engine = this.#fork();
+    let engine: EngineProcess | null = null;
     try {
+      engine = await this.#fork();
       if (this.#plan !== null) {
         await this.#prepareIn(engine, this.#models);
         await this.#ask(engine, { kind: 'commit', plan: this.#plan });
@@ -188,8 +205,9 @@ export class EnginePool {
       }
       await this.#listen(engine);
     } catch (error) {
-      this.#options.onExit(`engine ${engine.ordinal} could not start: ${messageOf(error)}`);
-      engine.worker.process.kill('SIGKILL'); // its exit starts the next attempt
+      // Its exit starts the next attempt.
+      this.#options.onExit(`a new engine could not start: ${messageOf(error)}`);
+      engine?.worker.process.kill('SIGKILL');
     }
   }
 
@@ -206,4 +224,14 @@ export class EnginePool {
       }),
     );
   }
+}
+
+async function freePort(host: string): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, host);
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }

@@ -19,6 +19,7 @@ export async function runEngineWorker(options: WorkerOptions): Promise<void> {
       send({ kind: 'failed', id: message.id, message: messageOf(error) }),
     );
   });
+  send({ kind: 'started' });
   // Ctrl-C reaches the whole process group; the supervisor decides when engines stop.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);

@@ -40,6 +40,7 @@ export class Link {
   #timer: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
   #retryAfterMs = 0;
+  #receiving: Promise<void> = Promise.resolve();
   #challengedKey: Uint8Array | null = null;
   /** How many items at the head of the outbox are on the wire in this connection. */
   #sent = new Set<string>();
@@ -101,10 +102,13 @@ export class Link {
     socket.on('ping', () => this.#heard());
     socket.on('message', (data: Buffer) => {
       this.#heard();
-      this.#receive(socket, data).catch((error: unknown) => {
-        this.#options.log('warn', 'link dropped', { reason: messageOf(error) });
-        socket.terminate();
-      });
+      // One after the other: a welcome is on disk before the desired state behind it is looked at.
+      this.#receiving = this.#receiving
+        .then(() => (this.#socket === socket ? this.#receive(socket, data) : undefined))
+        .catch((error: unknown) => {
+          this.#options.log('warn', 'link dropped', { reason: messageOf(error) });
+          socket.terminate();
+        });
     });
     socket.on('error', (error) => {
       this.#options.log('warn', 'link failed', { reason: error.message });

@@ -26,6 +26,8 @@ export interface AppDeps extends Services {
   readonly hostNames: ReadonlySet<string>;
   readonly log: Logger;
   readonly now: () => number;
+  /** Aborts when the control plane stops: streams that have no end of their own end then. */
+  readonly stopping: AbortSignal;
 }
 
 /** The control plane's HTTP API: `hono` to serve, `declared` to enumerate. */
@@ -44,7 +46,7 @@ export function createApp(deps: AppDeps): Api {
   mountMonitoring(api, store, deps.monitoring, now);
   mountAgents(api, deps);
   mountTokens(api, store, now);
-  mountAudit(api, store);
+  mountAudit(api, store, deps.stopping);
   mountDocs(api);
   return api;
 }

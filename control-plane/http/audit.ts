@@ -24,7 +24,7 @@ const eventSchema = z.object({
 
 const after = z.coerce.number().int().min(0);
 
-export function mountAudit(api: Api, store: Store): void {
+export function mountAudit(api: Api, store: Store, stopping: AbortSignal): void {
   api.route(
     'audit:read',
     {
@@ -41,10 +41,10 @@ export function mountAudit(api: Api, store: Store): void {
       return c.json({ items, next: last === undefined ? null : String(last) }, 200);
     },
   );
-  mountStream(api, store);
+  mountStream(api, store, stopping);
 }
 
-function mountStream(api: Api, store: Store): void {
+function mountStream(api: Api, store: Store, stopping: AbortSignal): void {
   let open = 0;
   api.route(
     'audit:read',
@@ -68,8 +68,11 @@ function mountStream(api: Api, store: Store): void {
       let sequence = resumed.success ? resumed.data : await lastSequence(store.read);
       open += 1;
       return streamSSE(c, async (stream) => {
+        const left = new AbortController();
+        stream.onAbort(() => left.abort());
+        const over = AbortSignal.any([stopping, left.signal]);
         try {
-          while (!stream.aborted && !stream.closed) {
+          while (!over.aborted) {
             const commits = store.commits;
             const events = await eventsAfter(store.read, sequence, BATCH);
             for (const event of events) {
@@ -78,8 +81,8 @@ function mountStream(api: Api, store: Store): void {
               await stream.writeSSE({ id: String(sequence), event: event.action, data });
             }
             if (events.length === BATCH) continue;
-            const woken = await store.nextCommit(commits, HEARTBEAT_MS);
-            if (!woken) await stream.write(': still here\n\n');
+            await store.nextCommit(commits, HEARTBEAT_MS, over);
+            if (store.commits === commits) await stream.write(': still here\n\n');
           }
         } finally {
           open -= 1;

@@ -1,6 +1,4 @@
-import { eq } from 'drizzle-orm';
-import type { Digest } from '../../protocol/ids.ts';
-import type { Reader, Transaction } from './database.ts';
+import type { Transaction } from './database.ts';
 import { artifacts } from './schema.ts';
 
 export type ArtifactRow = typeof artifacts.$inferSelect;
@@ -9,9 +7,4 @@ export type ArtifactRow = typeof artifacts.$inferSelect;
 export async function insertArtifact(tx: Transaction, row: ArtifactRow): Promise<boolean> {
   const added = await tx.insert(artifacts).values(row).onConflictDoNothing();
   return added.rowsAffected > 0;
-}
-
-export async function findArtifact(db: Reader, digest: Digest): Promise<ArtifactRow | null> {
-  const [row] = await db.select().from(artifacts).where(eq(artifacts.digest, digest));
-  return row ?? null;
 }

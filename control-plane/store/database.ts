@@ -29,7 +29,7 @@ export class Store {
   readonly #client: Client;
   #tail: Promise<unknown> = Promise.resolve();
   #commits = 0;
-  readonly #waiting = new Set<(woken: boolean) => void>();
+  readonly #waiting = new Set<() => void>();
 
   private constructor(client: Client, database: Database) {
     this.#client = client;
@@ -71,29 +71,30 @@ export class Store {
     return this.#commits;
   }
 
-  /** True as soon as there are more commits than `since`, false after `timeoutMs` or at the close. */
-  async nextCommit(since: number, timeoutMs: number): Promise<boolean> {
-    if (this.#commits > since) return true;
-    return new Promise((resolve) => {
-      const wake = (woken: boolean): void => {
+  /** Resolves as soon as there are more commits than `since`, after `timeoutMs`, or when `signal` aborts. */
+  async nextCommit(since: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#commits > since || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
         clearTimeout(timer);
+        signal.removeEventListener('abort', wake);
         this.#waiting.delete(wake);
-        resolve(woken);
+        resolve();
       };
-      const timer = setTimeout(() => wake(false), timeoutMs);
+      const timer = setTimeout(wake, timeoutMs);
+      signal.addEventListener('abort', wake);
       this.#waiting.add(wake);
     });
   }
 
   #committed(): void {
     this.#commits += 1;
-    for (const wake of this.#waiting) wake(true);
+    for (const wake of this.#waiting) wake();
   }
 
   /** Waits for queued writes, then closes the file. */
   async close(): Promise<void> {
     await this.#tail;
-    for (const wake of this.#waiting) wake(false);
     this.#client.close();
   }
 }

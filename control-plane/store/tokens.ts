@@ -25,7 +25,7 @@ export async function createToken(
   return { token: { id, name, role }, text };
 }
 
-/** Tokens that are not revoked, with their hashes, for `http/auth.ts` to compare. */
+/** The token of this hash, unless it was revoked. The stored hash comes along to be compared. */
 export async function findTokenByHash(
   db: Reader,
   hash: string,

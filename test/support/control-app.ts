@@ -55,8 +55,9 @@ export class ControlApp {
     const log = pino({ level: 'silent' });
     const readArtifact = (digest: Digest) => blobs.read(digest, 1 << 24);
     const hub = await createHub({ store, key, log, readArtifact });
+    const stopping = new AbortController().signal;
     const hostNames = new Set(['driftline.test']);
-    const api = createApp({ ...hub, store, blobs, key, hostNames, log, now: Date.now });
+    const api = createApp({ ...hub, store, blobs, key, hostNames, log, now: Date.now, stopping });
     const tokens = new Map<Role, string>();
     for (const role of ['admin', 'operator', 'viewer'] as const) {
       const made = await store.write((tx) => createToken(tx, role, role, Date.now()));

@@ -78,13 +78,19 @@ test('a second start finds everything and migrates nothing twice', async () => {
   expect(await store.write((tx) => nextGeneration(tx))).toBe(2);
 });
 
-test('nextCommit wakes at a commit, at once when one was missed, and says so when time is up', async () => {
+test('nextCommit ends at a commit, at once when one was missed, at its time and at an abort', async () => {
+  const never = new AbortController().signal;
   const before = store.commits;
-  const woken = store.nextCommit(before, 5000);
+  const woken = store.nextCommit(before, 60_000, never);
   await store.write((tx) => nextGeneration(tx));
-  expect(await woken).toBe(true);
-  expect(await store.nextCommit(before, 5000)).toBe(true);
-  expect(await store.nextCommit(store.commits, 1)).toBe(false);
+  await woken;
+  await store.nextCommit(before, 60_000, never);
+  await store.nextCommit(store.commits, 1, never);
+  const leaving = new AbortController();
+  const left = store.nextCommit(store.commits, 60_000, leaving.signal);
+  leaving.abort();
+  await left;
+  expect(store.commits).toBe(before + 1);
 });
 
 test('the signing key is made once, for its owner only', async () => {
