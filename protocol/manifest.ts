@@ -76,7 +76,9 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw new ProtocolError('manifest', `a manifest of ${bytes.length} bytes is not JSON`, { cause });
+    throw new ProtocolError('manifest', `a manifest of ${bytes.length} bytes is not JSON`, {
+      cause,
+    });
   }
   const parsed = manifestSchema.safeParse(value);
   if (!parsed.success) {

@@ -90,9 +90,15 @@ export function encodeProfile(profile: Profile): Uint8Array {
 
 /** Throws `ProtocolError` 'profile' when the profile was made for other features than the manifest's. */
 export function checkProfileAgainstManifest(profile: Profile, manifest: Manifest): void {
-  const named = profile.features.map((f) => `${f.name} (${f.grid.kind})`).join(', ');
-  const wanted = manifest.features.map((f) => `${f.name} (${f.kind})`).join(', ');
-  if (named !== wanted) {
+  const { features } = profile;
+  const same =
+    features.length === manifest.features.length &&
+    manifest.features.every((wanted, at) => {
+      return wanted.name === features[at].name && wanted.kind === features[at].grid.kind;
+    });
+  if (!same) {
+    const named = features.map((f) => `${f.name} (${f.grid.kind})`).join(', ');
+    const wanted = manifest.features.map((f) => `${f.name} (${f.kind})`).join(', ');
     throw invalid(`does not match the manifest: it describes ${named}; the manifest has ${wanted}`);
   }
   if ((profile.prediction === null) !== (manifest.prediction === null)) {

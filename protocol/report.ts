@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { detailSchema, refusalCodeSchema } from './error.ts';
-import { armSchema, digestSchema, nameSchema, timestampSchema, versionNumberSchema } from './ids.ts';
+import {
+  armSchema,
+  digestSchema,
+  nameSchema,
+  timestampSchema,
+  versionNumberSchema,
+} from './ids.ts';
 import { MAX_DEPLOYMENTS_PER_AGENT } from './limits.ts';
 
 const armBase = { arm: armSchema, version: versionNumberSchema, manifest: digestSchema };

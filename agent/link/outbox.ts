@@ -1,5 +1,5 @@
-import { mkdir, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from '../../protocol/sketch/crc32.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
@@ -116,7 +116,10 @@ export class Outbox {
     this.#active.last = item;
     this.#items.push(item);
     this.#bytes += item.frame.length;
+    if (this.#bytes <= this.#maxBytes) return;
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
+    // Nobody acknowledges what was dropped: without this the disk would fill while the control plane is away.
+    await this.#removeAcknowledged();
   }
 
   #dropOldest(): void {
@@ -145,7 +148,7 @@ export class Outbox {
 
   async #removeAcknowledged(): Promise<void> {
     const pending = new Set(this.#items);
-    // A segment can go once its last record has: acknowledgements come in order.
+    // A segment can go once its last record has: acknowledgements and drops come in order.
     while (this.#segments.length > 0) {
       const oldest = this.#segments[0];
       if (oldest.last !== null && pending.has(oldest.last)) return;

@@ -59,14 +59,20 @@ async function append(
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       if (position + chunk.length > sizeBytes) {
-        throw new Refusal('artifact-corrupt', `${digest} is longer than the ${sizeBytes} bytes its manifest states`);
+        throw new Refusal(
+          'artifact-corrupt',
+          `${digest} is longer than the ${sizeBytes} bytes its manifest states`,
+        );
       }
       await file.write(chunk, 0, chunk.length, position);
       position += chunk.length;
     }
     await file.sync();
   } catch (cause) {
-    if (cause instanceof Refusal) throw cause;
+    if (cause instanceof Refusal) {
+      await rm(partPath);
+      throw cause;
+    }
     throw unavailable(digest, cause, `stopped after ${position} of ${sizeBytes} bytes`);
   } finally {
     await file.close();
@@ -109,9 +115,13 @@ function get(
 
 function unavailable(digest: Digest, cause: unknown, what: string): Refusal {
   const full = (cause as NodeJS.ErrnoException | null)?.code === 'ENOSPC';
-  return new Refusal(full ? 'disk-full' : 'artifact-unavailable', `download of ${digest}: ${what}`, {
-    cause,
-  });
+  return new Refusal(
+    full ? 'disk-full' : 'artifact-unavailable',
+    `download of ${digest}: ${what}`,
+    {
+      cause,
+    },
+  );
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -1,6 +1,7 @@
 import { ProtocolError } from '../error.ts';
 import { MAX_RANK, MAX_TENSORS } from '../limits.ts';
 import { DATATYPE_OF_ONNX, type TensorSpec } from '../tensor.ts';
+import { hasExternalData } from './external-data.ts';
 import { ProtobufReader } from './protobuf.ts';
 
 /** What an ONNX file says of itself, read without running it. Field numbers: onnx/onnx.proto (IR 10). */
@@ -12,8 +13,6 @@ export interface ModelInfo {
   inputs: TensorSpec[];
   outputs: TensorSpec[];
   nodeCount: number;
-  /** Does any initializer keep its data outside the file? Such a file is refused: it would read a path. */
-  externalData: boolean;
 }
 
 /** Domains whose operators ONNX Runtime's own build implements; all others would need a custom-op library. */
@@ -40,15 +39,18 @@ export function readModelInfo(bytes: Uint8Array): ModelInfo {
     inputs: [],
     outputs: [],
     nodeCount: 0,
-    externalData: false,
   };
   const opsets = new Map<string, number>();
   let graph: ProtobufReader | null = null;
   for (let tag = model.next(); tag !== null; tag = model.next()) {
     if (tag.field === 1 && tag.wire === 0) info.irVersion = model.varint();
     else if (tag.field === 2 && tag.wire === 2) info.producer = model.text();
-    else if (tag.field === 7 && tag.wire === 2) graph = model.message();
-    else if (tag.field === 8 && tag.wire === 2) readOpset(model.message(), opsets);
+    else if (tag.field === 7 && tag.wire === 2) {
+      // Protobuf merges a message that is given twice: the runtime would see another graph than is read here.
+      if (graph !== null)
+        throw new ProtocolError('onnx', 'not a usable ONNX file: it has two graphs');
+      graph = model.message();
+    } else if (tag.field === 8 && tag.wire === 2) readOpset(model.message(), opsets);
     else model.skip(tag.wire);
   }
   info.opsets = opsets;
@@ -59,11 +61,11 @@ export function readModelInfo(bytes: Uint8Array): ModelInfo {
     );
   }
   readGraph(graph, info);
-  refuseForeign(info);
+  refuseForeign(info, hasExternalData(bytes));
   return info;
 }
 
-function refuseForeign(info: ModelInfo): void {
+function refuseForeign(info: ModelInfo, externalData: boolean): void {
   for (const domain of info.opsets.keys()) {
     if (!KNOWN_DOMAINS.has(domain)) {
       throw new ProtocolError(
@@ -72,7 +74,7 @@ function refuseForeign(info: ModelInfo): void {
       );
     }
   }
-  if (info.externalData) {
+  if (externalData) {
     throw new ProtocolError(
       'onnx',
       'the model keeps weights in a second file (external data); save it as one file before pushing it',
@@ -102,7 +104,7 @@ function readGraph(graph: ProtobufReader, info: ModelInfo): void {
     else if (tag.field === 1) {
       graph.skip(2);
       info.nodeCount += 1;
-    } else if (tag.field === 5) readInitializer(graph.message(), initializers, info);
+    } else if (tag.field === 5) readInitializer(graph.message(), initializers);
     else if (tag.field === 11) inputs.push(readValueInfo(graph.message()));
     else if (tag.field === 12) info.outputs.push(readValueInfo(graph.message()));
     else graph.skip(2);
@@ -114,12 +116,10 @@ function readGraph(graph: ProtobufReader, info: ModelInfo): void {
   info.inputs = inputs.filter((input) => !initializers.has(input.name));
 }
 
-function readInitializer(reader: ProtobufReader, names: Set<string>, info: ModelInfo): void {
+function readInitializer(reader: ProtobufReader, names: Set<string>): void {
   for (let tag = reader.next(); tag !== null; tag = reader.next()) {
     if (tag.field === 8 && tag.wire === 2) names.add(reader.text());
-    else if (tag.field === 14 && tag.wire === 0) {
-      if (reader.varint() === 1) info.externalData = true;
-    } else reader.skip(tag.wire);
+    else reader.skip(tag.wire);
   }
 }
 
@@ -156,7 +156,10 @@ function readTensorType(reader: ProtobufReader, name: string): Omit<TensorSpec, 
   }
   const datatype = DATATYPE_OF_ONNX.get(element);
   if (datatype === undefined) {
-    throw new ProtocolError('onnx', `tensor "${name}" has ONNX type ${element}, which OIP cannot carry`);
+    throw new ProtocolError(
+      'onnx',
+      `tensor "${name}" has ONNX type ${element}, which OIP cannot carry`,
+    );
   }
   return { datatype, shape };
 }
@@ -168,7 +171,10 @@ function readShape(reader: ProtobufReader, name: string): number[] {
     else reader.skip(tag.wire);
   }
   if (shape.length > MAX_RANK) {
-    throw new ProtocolError('onnx', `tensor "${name}" has ${shape.length} dimensions, at most ${MAX_RANK}`);
+    throw new ProtocolError(
+      'onnx',
+      `tensor "${name}" has ${shape.length} dimensions, at most ${MAX_RANK}`,
+    );
   }
   return shape;
 }

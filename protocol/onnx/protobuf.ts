@@ -51,7 +51,9 @@ export class ProtobufReader {
     const length = this.varint();
     const start = this.at;
     if (length < 0 || length > this.end - start) {
-      throw broken(`a field of ${length} bytes at byte ${start} reaches past the ${this.end} there are`);
+      throw broken(
+        `a field of ${length} bytes at byte ${start} reaches past the ${this.end} there are`,
+      );
     }
     this.at = start + length;
     return new ProtobufReader(this.bytes, start, start + length);

@@ -78,7 +78,7 @@ export class ControlFixture {
     return fixture;
   }
 
-  /** Stops as a crash does for everybody else: nobody is told, what was not committed is gone. */
+  /** Cuts every link and opens the same folder again. Store and hub end in order: kill -9 is tested on real processes, in test/system. */
   async restart(): Promise<void> {
     for (const agent of this.agents) await agent.cut();
     await this.#stop();

@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mortgageRows } from '../support/mortgage.ts';
+import { readFile } from 'node:fs/promises';
+import type { Manifest } from '../../protocol/manifest.ts';
+import { describeMortgage, mortgageRows } from '../support/mortgage.ts';
 import { type AgentHandle, Stack, Traffic, until } from '../support/stack.ts';
 
 interface Rollout {
   id: string;
   state: { kind: string; [field: string]: unknown };
+}
+
+interface Deployment {
+  agents: { arms: { state: string; code?: string }[] }[];
 }
 
 let stack: Stack;
@@ -82,10 +88,57 @@ describe('taking a version back', () => {
     await allServe('3');
   }, 40_000);
 
-  it('a version that an agent refuses never serves, and what ran keeps running', async () => {
-    const { items } = await stack.api<{ items: { action: string }[] }>('GET', '/audit?limit=200');
-    expect(items.length).toBeGreaterThan(5);
-    const deployment = await stack.api<{ version: number }>('GET', '/deployments/mortgage');
-    expect(deployment.version).toBe(3);
+  it('a version that hosts refuse never serves: what ran keeps running, and its rollout fails', async () => {
+    const version = await pushDisagreeing();
+    await stack.deploy(version, 1000);
+    const refusals = await until('all three to refuse', async () => {
+      const { agents: reported } = await stack.api<Deployment>('GET', '/deployments/mortgage');
+      const refused = reported.flatMap((a) => a.arms.filter((arm) => arm.state === 'refused'));
+      return refused.length === 3 ? refused : null;
+    });
+    expect(new Set(refusals.map((arm) => arm.code))).toEqual(new Set(['golden-mismatch']));
+    await allServe('3');
+
+    await stack.api('POST', '/deployments/mortgage/rollback', { to: 3, reason: 'refused everywhere' });
+    const rollout = await stack.api<Rollout>('POST', '/deployments/mortgage/rollouts', {
+      version,
+      canary: { agents: 1 },
+    });
+    const ended = await until('the rollout to fail', async () => {
+      const now = await stack.api<Rollout>('GET', `/rollouts/${rollout.id}`);
+      return now.state.kind === 'rolled-back' ? now : null;
+    });
+    expect(JSON.stringify(ended.state)).toContain('golden-mismatch');
+    await allServe('3');
+  }, 40_000);
+
+  it('the audit record says who did what, in order', async () => {
+    const { items } = await stack.api<{ items: { action: string; actor: string }[] }>(
+      'GET',
+      '/audit?limit=200',
+    );
+    const actions = items.map((event) => event.action);
+    expect(actions).toContain('version.registered');
+    expect(actions.indexOf('version.registered')).toBeLessThan(actions.lastIndexOf('rollout.started'));
+    expect(items.every((event) => event.actor.length > 0)).toBe(true);
   });
 });
+
+/** A version whose golden vectors were made by another model: no host may agree with them. */
+async function pushDisagreeing(): Promise<number> {
+  const [v1, v2] = await Promise.all([
+    describeMortgage('v1', stack.folder),
+    describeMortgage('v2', stack.folder),
+  ]);
+  const manifest = JSON.parse(await readFile(v2.files.manifestPath, 'utf8')) as Manifest;
+  const golden = await readFile(String(v1.files.goldenPath));
+  const digest = await stack.upload(golden);
+  const files = manifest.files.map((file) =>
+    file.role === 'golden' ? { role: 'golden', digest, sizeBytes: golden.length } : file,
+  );
+  const bytes = Buffer.from(JSON.stringify({ ...manifest, files }));
+  const pushed = await stack.api<{ version: number }>('POST', '/models/mortgage/versions', {
+    manifest: await stack.upload(bytes),
+  });
+  return pushed.version;
+}

@@ -109,7 +109,12 @@ function toBigInts(
 ): TensorData {
   const checked = values.map((value, at) => {
     // Golden vectors carry 64-bit integers as text, where JSON keeps them exact.
-    if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return BigInt(value);
+    if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) {
+      const exact = BigInt(value);
+      const fits = datatype === 'INT64' ? BigInt.asIntN(64, exact) : BigInt.asUintN(64, exact);
+      if (fits !== exact) throw wrong(value, at, what, datatype, 'an integer of 64 bits');
+      return exact;
+    }
     if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
       throw wrong(value, at, what, datatype, 'an integer of at most 9007199254740991 in JSON');
     }
@@ -126,6 +131,14 @@ function wrong(
   datatype: Datatype,
   expected: string,
 ): TensorValueError {
-  const shown = JSON.stringify(value)?.slice(0, 60) ?? String(value);
-  return new TensorValueError(`${what}[${at}] is ${shown}; ${datatype} needs ${expected}`);
+  return new TensorValueError(
+    `${what}[${at}] is ${showValue(value)}; ${datatype} needs ${expected}`,
+  );
+}
+
+/** A JSON value for an error message: short, and never walked, because a client decides how deep it is. */
+export function showValue(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
 }

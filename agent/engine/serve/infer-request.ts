@@ -1,13 +1,8 @@
-import { MAX_JSON_DEPTH, MAX_RANK } from '../../../protocol/limits.ts';
+import { MAX_RANK } from '../../../protocol/limits.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
-import {
-  elementCount,
-  shapeFits,
-  showShape,
-  type TensorSpec,
-} from '../../../protocol/tensor.ts';
+import { elementCount, shapeFits, showShape, type TensorSpec } from '../../../protocol/tensor.ts';
 import type { Tensor } from '../model/runtime.ts';
-import { TensorValueError, toTensorData } from '../model/tensor-data.ts';
+import { showValue, TensorValueError, toTensorData } from '../model/tensor-data.ts';
 import { OipError } from './oip-error.ts';
 
 export interface InferRequest {
@@ -25,7 +20,8 @@ export interface InferRequest {
 export function parseInferRequest(body: Buffer, manifest: Manifest): InferRequest {
   const request = parseJson(body);
   const { id, inputs, outputs } = request;
-  if (id !== undefined && typeof id !== 'string') throw bad(`"id" must be a string, got ${typeof id}`);
+  if (id !== undefined && typeof id !== 'string')
+    throw bad(`"id" must be a string, got ${typeof id}`);
   if (!Array.isArray(inputs)) throw bad('"inputs" must be an array of tensors');
   const tensors = new Map<string, Tensor>();
   for (const input of inputs) {
@@ -66,11 +62,13 @@ function parseInput(input: unknown, manifest: Manifest): [string, Tensor] {
   const spec = manifest.inputs.find((candidate) => candidate.name === name);
   if (spec === undefined) {
     const known = manifest.inputs.map((candidate) => `"${candidate.name}"`).join(', ');
-    throw bad(`unknown input ${JSON.stringify(name)}; this model takes ${known}`);
+    throw bad(`unknown input ${showValue(name)}; this model takes ${known}`);
   }
   const checkedShape = parseShape(shape, spec);
   if (datatype !== spec.datatype) {
-    throw bad(`input "${spec.name}" has datatype ${JSON.stringify(datatype)}; the model takes ${spec.datatype}`);
+    throw bad(
+      `input "${spec.name}" has datatype ${showValue(datatype)}; the model takes ${spec.datatype}`,
+    );
   }
   if (!Array.isArray(data)) throw bad(`input "${spec.name}" needs "data", an array`);
   const flat = flatten(data, checkedShape, spec.name);
@@ -92,13 +90,19 @@ function parseShape(shape: unknown, spec: TensorSpec): number[] {
     throw bad(`input "${spec.name}" needs "shape", an array of at most ${MAX_RANK} integers >= 0`);
   }
   if (!shapeFits(shape, spec.shape)) {
-    throw bad(`input "${spec.name}" has shape ${showShape(shape)}; the model takes ${showShape(spec.shape)}`);
+    throw bad(
+      `input "${spec.name}" has shape ${showShape(shape)}; the model takes ${showShape(spec.shape)}`,
+    );
   }
   return shape;
 }
 
 /** Row-major values of flat or nested data; nesting must follow the shape exactly. */
-function flatten(data: readonly unknown[], shape: readonly number[], name: string): readonly unknown[] {
+function flatten(
+  data: readonly unknown[],
+  shape: readonly number[],
+  name: string,
+): readonly unknown[] {
   const expected = elementCount(shape);
   let flat = data;
   if (data.length > 0 && Array.isArray(data[0])) {
@@ -107,7 +111,9 @@ function flatten(data: readonly unknown[], shape: readonly number[], name: strin
     flat = into;
   }
   if (flat.length !== expected) {
-    throw bad(`input "${name}" has ${flat.length} values; its shape ${showShape(shape)} holds ${expected}`);
+    throw bad(
+      `input "${name}" has ${flat.length} values; its shape ${showShape(shape)} holds ${expected}`,
+    );
   }
   return flat;
 }
@@ -119,11 +125,13 @@ function collect(
   into: unknown[],
   name: string,
 ): void {
-  if (depth >= Math.min(shape.length, MAX_JSON_DEPTH)) {
+  if (depth >= shape.length) {
     throw bad(`input "${name}" is nested deeper than its shape ${showShape(shape)}`);
   }
   if (data.length !== shape[depth]) {
-    throw bad(`input "${name}" has ${data.length} entries at depth ${depth}; its shape says ${shape[depth]}`);
+    throw bad(
+      `input "${name}" has ${data.length} entries at depth ${depth}; its shape says ${shape[depth]}`,
+    );
   }
   for (const entry of data) {
     if (Array.isArray(entry)) collect(entry, shape, depth + 1, into, name);
@@ -138,7 +146,7 @@ function parseOutputs(outputs: unknown, manifest: Manifest): readonly string[] |
     const name = typeof output === 'object' && output !== null ? Reflect.get(output, 'name') : null;
     if (!manifest.outputs.some((candidate) => candidate.name === name)) {
       const known = manifest.outputs.map((candidate) => `"${candidate.name}"`).join(', ');
-      throw bad(`unknown output ${JSON.stringify(name)}; this model gives ${known}`);
+      throw bad(`unknown output ${showValue(name)}; this model gives ${known}`);
     }
     return String(name);
   });
