@@ -108,8 +108,10 @@ export class Supervisor {
       serving: () => this.#servingUrl,
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => this.#enqueueDesired(message),
-      onOnline: (token) => {
+      onToken: (token) => {
         this.#downloadToken = token;
+      },
+      onOnline: () => {
         this.#report();
         // Something may still be missing that could not be had while the control plane was away.
         if (this.#desired !== null && this.#unfinished()) this.#converge();

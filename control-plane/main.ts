@@ -43,6 +43,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       store,
       key,
       log,
+      keepWindowsMs: config.keepWindowsMs,
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });
     const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));

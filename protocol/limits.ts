@@ -36,6 +36,9 @@ export const MAX_NAME_LENGTH = 128;
 /** Free text inside reports, events and errors. Longer text is cut, never refused: it is a diagnosis. */
 export const MAX_DETAIL_LENGTH = 2000;
 
+/** Deepest nesting of a JSON request body; Triton's bound too. */
+export const MAX_JSON_DEPTH = 100;
+
 /** Default bound of an inference request body; Triton's default too. */
 export const MAX_INFER_BODY_BYTES = 64 * 1024 * 1024;
 

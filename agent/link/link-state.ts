@@ -5,6 +5,7 @@
  *        ▲                   │                        │                   │
  *        └────── closed ─────┴──────── closed ────────┴────── closed ─────┘
  *     any ──refused for good──▶ refused         any ──stop──▶ stopped
+ *     online ──welcome──▶ online: the control plane renews the download token
  */
 export type LinkState =
   | { readonly name: 'waiting'; readonly attempt: number }
@@ -44,7 +45,7 @@ const TABLE: Table = {
   waiting: { timer: to('connecting'), challenge: stay, welcome: stay, closed: stay, refused, stop: stopped },
   connecting: { timer: stay, challenge: to('proving'), welcome: again, closed: again, refused, stop: stopped },
   proving: { timer: stay, challenge: again, welcome: () => ({ name: 'online' }), closed: again, refused, stop: stopped },
-  online: { timer: stay, challenge: again, welcome: again, closed: () => ({ name: 'waiting', attempt: 1 }), refused, stop: stopped },
+  online: { timer: stay, challenge: again, welcome: stay, closed: () => ({ name: 'waiting', attempt: 1 }), refused, stop: stopped },
   refused: { timer: stay, challenge: stay, welcome: stay, closed: stay, refused: stay, stop: stopped },
   stopped: { timer: stay, challenge: stay, welcome: stay, closed: stay, refused: stay, stop: stay },
 };

@@ -22,7 +22,9 @@ export interface LinkOptions {
   serving(): string | null;
   generation(): number;
   onDesired(message: DesiredMessage): void;
-  onOnline(downloadToken: string): void;
+  /** A new bearer token for downloads: at each welcome, and renewed while the link is up. */
+  onToken(downloadToken: string): void;
+  onOnline(): void;
   log(level: 'info' | 'warn', message: string, detail?: object): void;
 }
 
@@ -191,13 +193,18 @@ export class Link {
   }
 
   async #welcomed(message: Extract<DownMessage, { kind: 'welcome' }>): Promise<void> {
+    if (this.#state.name === 'online') {
+      this.#options.onToken(message.downloadToken);
+      return;
+    }
     if (this.#state.name !== 'proving' || this.#challengedKey === null) {
       throw new AgentError('link', 'welcome without a proof');
     }
     await this.#options.identity.admitted(message.agent, this.#challengedKey);
     this.#apply({ name: 'welcome' });
     this.#options.log('info', 'joined', { agent: message.agent });
-    this.#options.onOnline(message.downloadToken);
+    this.#options.onToken(message.downloadToken);
+    this.#options.onOnline();
     this.flush();
   }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type AgentId, agentIdSchema, timestampSchema } from '../../protocol/ids.ts';
 import { open, type SigningKey, seal } from '../../protocol/signing.ts';
 
-/** A host that stays linked gets a new one with each welcome; a stolen one is worth an hour. */
+/** A host that stays linked is welcomed anew at half of it; a stolen one is worth an hour. */
 export const DOWNLOAD_TOKEN_LIFE_MS = 3_600_000;
 
 const claimsSchema = z.object({ agent: agentIdSchema, expiresAt: timestampSchema });

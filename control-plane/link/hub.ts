@@ -12,6 +12,7 @@ import { VersionShapes } from '../decide/version-shapes.ts';
 import { Watch } from '../decide/watch.ts';
 import type { Hub } from '../http/services.ts';
 import { Ingest } from '../merge/ingest.ts';
+import { keepWindows } from '../merge/retention.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
 import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
@@ -20,7 +21,7 @@ import { allAgents, findAgent } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import type { DesiredRow } from '../store/desired.ts';
 import { admit } from './admission.ts';
-import { issueDownloadToken } from './download-token.ts';
+import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { Reports } from './reports.ts';
 import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
 import { Sessions } from './sessions.ts';
@@ -39,6 +40,8 @@ export interface HubDeps {
   readonly now?: () => number;
   readonly helloTimeoutMs?: number;
   readonly pingIntervalMs?: number;
+  /** Merged windows older than this are deleted; default `KEEP_WINDOWS_MS`. */
+  readonly keepWindowsMs?: number;
 }
 
 /**
@@ -109,9 +112,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onFailure,
   };
 
-  async function welcome(session: Session, agent: AgentId): Promise<void> {
-    const row = await findAgent(store.read, agent);
-    if (row !== null) roster.add(row);
+  async function greet(session: Session, agent: AgentId): Promise<void> {
     session.send({
       kind: 'welcome',
       protocol: PROTOCOL_VERSION,
@@ -119,6 +120,12 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       serverTimeMs: now(),
       downloadToken: await issueDownloadToken(key, agent, now()),
     });
+  }
+
+  async function welcome(session: Session, agent: AgentId): Promise<void> {
+    const row = await findAgent(store.read, agent);
+    if (row !== null) roster.add(row);
+    await greet(session, agent);
     // A new host has no document yet, an old one may have missed a change of its own labels.
     await publisher.change(now(), async () => undefined, undefined, agent);
     // It may have gone while its document was made.
@@ -136,6 +143,15 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const renewal = setInterval(() => {
     fleet.reconcile('renewal').catch((error: unknown) => onFailure('renewal', error));
   }, RENEW_INTERVAL_MS);
+  // A host that stays linked for days must still be able to download.
+  const tokens = setInterval(() => {
+    for (const agent of connected()) {
+      const session = sessions.get(agent);
+      if (session === null) continue;
+      greet(session, agent).catch((error: unknown) => onFailure('token', error));
+    }
+  }, DOWNLOAD_TOKEN_LIFE_MS / 2);
+  const retention = keepWindows({ store, now, onFailure, keepMs: deps.keepWindowsMs });
 
   const server = new WebSocketServer({
     noServer: true,
@@ -148,7 +164,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     fleet,
     monitoring: new MonitoringReader(store, shapeOf),
     handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (new URL(request.url ?? '/', 'http://link').pathname !== LINK_PATH) {
+      if (request.url?.split('?', 1)[0] !== LINK_PATH) {
         socket.destroy();
         return;
       }
@@ -158,6 +174,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     },
     close: async () => {
       clearInterval(renewal);
+      clearInterval(tokens);
+      retention.close();
       driver.close();
       sessions.shutDown();
       server.close();

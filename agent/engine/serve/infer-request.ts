@@ -1,8 +1,9 @@
-import { MAX_RANK } from '../../../protocol/limits.ts';
+import { MAX_JSON_DEPTH, MAX_RANK } from '../../../protocol/limits.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
 import { elementCount, shapeFits, showShape, type TensorSpec } from '../../../protocol/tensor.ts';
 import type { Tensor } from '../model/runtime.ts';
 import { showValue, TensorValueError, toTensorData } from '../model/tensor-data.ts';
+import { nestsDeeperThan } from './json-depth.ts';
 import { OipError } from './oip-error.ts';
 
 export interface InferRequest {
@@ -38,6 +39,9 @@ export function parseInferRequest(body: Buffer, manifest: Manifest): InferReques
 }
 
 function parseJson(body: Buffer): Record<string, unknown> {
+  if (nestsDeeperThan(body, MAX_JSON_DEPTH)) {
+    throw bad(`the body nests arrays and objects deeper than the ${MAX_JSON_DEPTH} levels allowed`);
+  }
   const text = body.toString('utf8');
   let value: unknown;
   try {
