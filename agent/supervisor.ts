@@ -294,8 +294,16 @@ export class Supervisor {
 
   #keepWindow(window: WindowMessage): void {
     const { kind: _, ...telemetry } = window;
+    const droppedBefore = this.#outbox.dropped;
     const kept = this.#outbox.append(telemetry).then(
-      () => this.#link?.flush(),
+      () => {
+        const dropped = this.#outbox.dropped - droppedBefore;
+        if (dropped > 0) {
+          this.#log.warn({ dropped }, 'the outbox is full: oldest windows dropped');
+          this.#event('outbox-full', `${dropped} oldest windows dropped`);
+        }
+        this.#link?.flush();
+      },
       (error: unknown) => this.#log.error({ reason: messageOf(error) }, 'could not keep a window'),
     );
     this.#windowsInFlight = Promise.all([this.#windowsInFlight, kept]);

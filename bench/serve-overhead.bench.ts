@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { BenchChild, chooseCores } from './support/child.ts';
 import type { LoadCommand, LoadResult } from './support/load.ts';
 import { describeMortgage, INFER_PATH, inferBody, trafficRows } from './support/mortgage.ts';
-import { machineLine, median, quartiles, table } from './support/report.ts';
+import { machineLine, median, quartiles, showQuartiles, table } from './support/report.ts';
 import type { ServerAnswer, ServerCommand } from './support/server-protocol.ts';
 
 const QUESTION =
@@ -86,52 +86,53 @@ async function requireSameOutputs(agent: Server, bare: Server): Promise<void> {
   }
 }
 
+const HEADING = [
+  'conns',
+  'server',
+  'req/s',
+  'ratio (q1-q3)',
+  'CPU us/req',
+  'ratio (q1-q3)',
+  'p50 us',
+  'p99 us',
+  'errors',
+];
+
 function rowOf(
   connections: number,
   name: string,
   windows: readonly Measured[],
-  ratio: string,
+  [speed, cpu]: readonly [string, string],
 ): string[] {
   return [
     String(connections),
     name,
     median(windows.map((w) => w.perSecond)).toFixed(0),
-    ratio,
+    speed,
+    median(windows.map((w) => w.cpuUsPerRequest)).toFixed(1),
+    cpu,
     median(windows.map((w) => w.p50Us)).toFixed(0),
     median(windows.map((w) => w.p99Us)).toFixed(0),
-    median(windows.map((w) => w.cpuUsPerRequest)).toFixed(1),
     String(windows.reduce((sum, w) => sum + w.errors, 0)),
   ];
 }
 
 async function compare(agent: Server, bare: Server, load: Load): Promise<boolean> {
-  const rows = [
-    ['conns', 'server', 'req/s', 'ratio (q1-q3)', 'p50 us', 'p99 us', 'CPU us/req', 'errors'],
-  ];
+  const rows = [HEADING];
   let errors = 0;
   let goal = Number.NaN;
   for (const connections of CONNECTIONS) {
     const pairs = await alternate(agent, bare, load, connections);
-    const ratio = quartiles(pairs.map((pair) => pair.agent.perSecond / pair.bare.perSecond));
-    if (connections === GOAL.connections) goal = ratio.median;
+    const speed = quartiles(pairs.map((pair) => pair.agent.perSecond / pair.bare.perSecond));
+    const cpu = quartiles(
+      pairs.map((pair) => pair.agent.cpuUsPerRequest / pair.bare.cpuUsPerRequest),
+    );
+    if (connections === GOAL.connections) goal = speed.median;
     errors += pairs.reduce((sum, pair) => sum + pair.agent.errors + pair.bare.errors, 0);
-    const shown = `${ratio.median.toFixed(2)} (${ratio.q1.toFixed(2)}-${ratio.q3.toFixed(2)})`;
-    rows.push(
-      rowOf(
-        connections,
-        agent.name,
-        pairs.map((pair) => pair.agent),
-        shown,
-      ),
-    );
-    rows.push(
-      rowOf(
-        connections,
-        bare.name,
-        pairs.map((pair) => pair.bare),
-        '1',
-      ),
-    );
+    const ofAgent = pairs.map((pair) => pair.agent);
+    const ofBare = pairs.map((pair) => pair.bare);
+    rows.push(rowOf(connections, agent.name, ofAgent, [showQuartiles(speed), showQuartiles(cpu)]));
+    rows.push(rowOf(connections, bare.name, ofBare, ['1', '1']));
   }
   const verdict = goal >= GOAL.ratio ? 'met' : 'missed';
   process.stdout.write(

@@ -33,7 +33,9 @@ export class BenchChild<Command extends object, Answer> {
     core: number | null,
     args: readonly string[] = [],
   ): Promise<{ child: BenchChild<Command, Answer>; first: Answer }> {
-    const node = [process.execPath, `${import.meta.dirname}/${script}`, ...args];
+    // The parent's own flags, as `fork` does: `node --cpu-prof` then profiles the servers too.
+    const file = `${import.meta.dirname}/${script}`;
+    const node = [process.execPath, ...process.execArgv, file, ...args];
     const [program, ...rest] = core === null ? node : ['taskset', '-c', `${core}`, ...node];
     const env = { ...process.env, ORT_DISABLE_TELEMETRY: '1' };
     const spawned = spawn(program, rest, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });

@@ -22,6 +22,10 @@ export function median(values: readonly number[]): number {
   return quartiles(values).median;
 }
 
+export function showQuartiles({ q1, median: middle, q3 }: Quartiles): string {
+  return `${middle.toFixed(2)} (${q1.toFixed(2)}-${q3.toFixed(2)})`;
+}
+
 /** What a figure has to be read against. */
 export function machineLine(cores: Cores): string {
   const [first] = cpus();

@@ -25,7 +25,7 @@ let decisions = 0;
 
 async function infer(body: Buffer, res: ServerResponse): Promise<void> {
   const [input] = (JSON.parse(body.toString()) as BareRequest).inputs;
-  const features = new Tensor('float32', Float32Array.from(input.data), input.shape);
+  const features = new Tensor('float32', new Float32Array(input.data), input.shape);
   const { label, probabilities } = await session.run({ features });
   decisions += 1;
   const answer = JSON.stringify({
@@ -37,13 +37,13 @@ async function infer(body: Buffer, res: ServerResponse): Promise<void> {
         name: 'label',
         datatype: 'INT64',
         shape: label.dims,
-        data: Array.from(label.data as BigInt64Array, Number),
+        data: [...(label.data as BigInt64Array)].map(Number),
       },
       {
         name: 'probabilities',
         datatype: 'FP32',
         shape: probabilities.dims,
-        data: Array.from(probabilities.data as Float32Array),
+        data: [...(probabilities.data as Float32Array)],
       },
     ],
   });

@@ -30,6 +30,14 @@ export function parseLogLine(text: string, plainLevel: number): LogLine {
   return { text, level: plainLevel, msg: text, fields: {} };
 }
 
+/** A line as a person wants it: the message, and why. */
+export function sayLine({ msg, fields }: LogLine): string {
+  const { reason, detail, err } = fields;
+  const message = (err as { message?: unknown } | undefined)?.message;
+  const why = [reason, detail, message].filter((part) => typeof part === 'string');
+  return [msg, ...why].join(': ');
+}
+
 export interface ChildOptions {
   readonly name: string;
   readonly program: string;
@@ -95,14 +103,16 @@ export class Child {
       if (seen !== undefined) look(seen);
       this.ended.then(({ code, signal }) => {
         finish();
-        reject(new CliError('failed', `${this.name} ended (${signal ?? code}): ${this.lastWords()}`));
+        reject(
+          new CliError('failed', `${this.name} ended (${signal ?? code}): ${this.lastWords()}`),
+        );
       }, reject);
     });
   }
 
   lastWords(): string {
     const bad = this.#lines.filter((line) => line.level >= WARN_LEVEL);
-    return (bad.length > 0 ? bad : this.#lines).map((line) => line.msg).slice(-3).join(' | ');
+    return (bad.length > 0 ? bad : this.#lines).map(sayLine).slice(-3).join(' | ');
   }
 
   /** SIGTERM, and SIGKILL for one that does not listen. Resolves when it has ended. */

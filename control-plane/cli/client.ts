@@ -107,9 +107,12 @@ export class Client {
 
   async #json<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const text = body === undefined ? null : JSON.stringify(body);
-    const type = text === null ? {} : { 'content-type': 'application/json' };
-    const length = text === null ? {} : { 'content-length': Buffer.byteLength(text) };
-    return readJson<T>(this.#checked(await this.send(method, path, { ...type, ...length }, text)));
+    const headers: Record<string, string | number> = {};
+    if (text !== null) {
+      headers['content-type'] = 'application/json';
+      headers['content-length'] = Buffer.byteLength(text);
+    }
+    return readJson<T>(this.#checked(await this.send(method, path, headers, text)));
   }
 
   #checked(answer: Answer): Answer {
@@ -148,7 +151,9 @@ function readJson<T>(answer: Answer): T {
     return JSON.parse(answer.body) as T;
   } catch (cause) {
     const start = answer.body.slice(0, 40);
-    throw new CliError('failed', `not a Driftline control plane: it answered "${start}"`, { cause });
+    throw new CliError('failed', `not a Driftline control plane: it answered "${start}"`, {
+      cause,
+    });
   }
 }
 

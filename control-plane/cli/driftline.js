@@ -2,7 +2,7 @@
 // Plain JavaScript, because it runs before anything is built. In a checkout it builds when sources
 // are newer than what was built from them; in an installed package there is nothing to build from.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -35,8 +35,12 @@ if (isStale()) {
     shell: process.platform === 'win32',
   });
   if (build.status !== 0) {
-    process.stderr.write('driftline: the build failed; run "npm ci" in the checkout and try again\n');
+    process.stderr.write(
+      'driftline: the build failed; run "npm ci" in the checkout and try again\n',
+    );
     process.exit(1);
   }
+  // The compiler leaves this as it is when a source was touched and not changed.
+  utimesSync(built, new Date(), new Date());
 }
 await import('../../dist/control-plane/cli/main.js');

@@ -44,7 +44,11 @@ export async function uploadFile(
 }
 
 /** Where the upload continues; null when all of it is there. */
-async function heldBytes(client: Client, digest: string, sizeBytes: number): Promise<number | null> {
+async function heldBytes(
+  client: Client,
+  digest: string,
+  sizeBytes: number,
+): Promise<number | null> {
   const path = `/api/v1/artifacts/${digest}`;
   const answer = await client.send('HEAD', path, {});
   if (answer.status === 200) return null;

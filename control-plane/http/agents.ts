@@ -34,6 +34,8 @@ const agentSchema = z.object({
   lastSeenAt: timestampSchema,
 });
 
+export type AgentView = z.infer<typeof agentSchema>;
+
 export function mountAgents(api: Api, deps: AgentDeps): void {
   api.route(
     'fleet:read',

@@ -68,6 +68,9 @@ const statusSchema = deploymentSchema.extend({
   ),
 });
 
+export type Deployment = z.infer<typeof deploymentSchema>;
+export type DeploymentStatus = z.infer<typeof statusSchema>;
+
 const params = z.object({ deployment: nameSchema });
 
 export function mountDeployments(api: Api, deps: DeploymentDeps): void {

@@ -1,4 +1,3 @@
-import { sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { ControlError } from '../error.ts';
 import type { Store } from '../store/database.ts';
@@ -27,7 +26,7 @@ export function mountHealth(api: Api, store: Store): void {
     },
     async (c) => {
       try {
-        await store.read.run(sql`select 1`);
+        await store.read.run('select 1');
       } catch (cause) {
         throw new ControlError('unavailable', 'the database does not answer', { cause });
       }

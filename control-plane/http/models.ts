@@ -34,6 +34,8 @@ const versionSchema = z.object({
   createdAt: timestampSchema,
   createdBy: z.string(),
 });
+export type ModelView = z.infer<typeof modelSchema>;
+export type VersionView = z.infer<typeof versionSchema>;
 const pushedSchema = versionSchema.pick({ model: true, version: true, manifest: true });
 const params = z.object({ model: nameSchema });
 

@@ -22,6 +22,8 @@ const alertSchema = z.object({
   resolvedAt: timestampSchema.nullable(),
 });
 
+export type AlertView = z.infer<typeof alertSchema>;
+
 const params = z.object({ deployment: nameSchema });
 const time = z.coerce.number().pipe(timestampSchema).optional();
 

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { describeMortgage, mortgageRows } from '../support/mortgage.ts';
 import { type AgentHandle, Stack, Traffic, until } from '../support/stack.ts';
@@ -99,7 +99,10 @@ describe('taking a version back', () => {
     expect(new Set(refusals.map((arm) => arm.code))).toEqual(new Set(['golden-mismatch']));
     await allServe('3');
 
-    await stack.api('POST', '/deployments/mortgage/rollback', { to: 3, reason: 'refused everywhere' });
+    await stack.api('POST', '/deployments/mortgage/rollback', {
+      to: 3,
+      reason: 'refused everywhere',
+    });
     const rollout = await stack.api<Rollout>('POST', '/deployments/mortgage/rollouts', {
       version,
       canary: { agents: 1 },
@@ -119,7 +122,9 @@ describe('taking a version back', () => {
     );
     const actions = items.map((event) => event.action);
     expect(actions).toContain('version.registered');
-    expect(actions.indexOf('version.registered')).toBeLessThan(actions.lastIndexOf('rollout.started'));
+    expect(actions.indexOf('version.registered')).toBeLessThan(
+      actions.lastIndexOf('rollout.started'),
+    );
     expect(items.every((event) => event.actor.length > 0)).toBe(true);
   });
 });

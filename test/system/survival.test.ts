@@ -106,7 +106,8 @@ describe('what survives', () => {
     await two.program.end('SIGKILL');
     const models = join(stack.folder, 'two', 'artifacts', 'sha256');
     for (const folder of readdirSync(models)) {
-      for (const file of readdirSync(join(models, folder))) truncateSync(join(models, folder, file), 100);
+      for (const file of readdirSync(join(models, folder)))
+        truncateSync(join(models, folder, file), 100);
     }
     await stack.restartAgent(two);
     await serves(two, '1');

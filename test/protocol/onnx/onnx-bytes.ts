@@ -23,8 +23,14 @@ export function block(field: number, content: readonly number[] | string): numbe
 }
 
 /** `ValueInfoProto` of a tensor; null is a symbolic dimension. */
-export function valueInfo(name: string, element: number, shape: readonly (number | null)[]): number[] {
-  const dimensions = shape.flatMap((size) => block(1, size === null ? block(2, 'N') : int(1, size)));
+export function valueInfo(
+  name: string,
+  element: number,
+  shape: readonly (number | null)[],
+): number[] {
+  const dimensions = shape.flatMap((size) =>
+    block(1, size === null ? block(2, 'N') : int(1, size)),
+  );
   const tensorType = [...int(1, element), ...block(2, dimensions)];
   return [...block(1, name), ...block(2, block(1, tensorType))];
 }
@@ -82,7 +88,10 @@ export function graphOf(parts: GraphParts): number[] {
 }
 
 /** `ModelProto` with IR version 8 and the operator sets given. */
-export function modelOf(graph: readonly number[], opsets: Record<string, number> = { '': 17 }): Uint8Array {
+export function modelOf(
+  graph: readonly number[],
+  opsets: Record<string, number> = { '': 17 },
+): Uint8Array {
   const imports = Object.entries(opsets).flatMap(([domain, version]) =>
     block(8, [...block(1, domain), ...int(2, version)]),
   );

@@ -1,0 +1,134 @@
+import type { DeploymentStatus } from '../http/deployments.ts';
+import type { RolloutRequest, RolloutView } from '../http/services.ts';
+import { deploymentStatus, hasEnded, isConverged, poll, servesStable } from './await-state.ts';
+import type { Context } from './context.ts';
+import { CliError } from './error.ts';
+import { gateLine, sayRollout } from './rollout.ts';
+import { parseDuration, parseInteger, parseLabels, parseShare, parseVersion } from './values.ts';
+
+export interface DeployOptions {
+  readonly as: string;
+  readonly to: readonly string[];
+  readonly window?: string;
+  readonly strategy: string;
+  readonly canaryAgents: string;
+  readonly share: string;
+  readonly observe: string;
+  readonly wait: boolean;
+}
+
+/** Fetching a large model over a slow line; the deployment goes on without this command. */
+const CONVERGE_MS = 120_000;
+
+/** A new deployment goes everywhere at once: there is nothing yet that it could be worse than. */
+export async function deploy(
+  context: Context,
+  text: string,
+  options: DeployOptions,
+): Promise<void> {
+  const { model, version } = parseVersion(text);
+  const { strategy } = options;
+  if (strategy !== 'canary' && strategy !== 'all-at-once') {
+    const told = `--strategy is "${strategy}"; it must be canary or all-at-once`;
+    throw new CliError('usage', told);
+  }
+  const path = `/api/v1/deployments/${encodeURIComponent(options.as)}`;
+  const present = await context.client.find<DeploymentStatus>(path);
+  if (present === null || strategy === 'all-at-once') {
+    await deployEverywhere(context, path, model, version, options);
+    return;
+  }
+  if (present.model !== model) {
+    const told = `"${options.as}" serves model ${present.model}: deploy ${text} under another name`;
+    throw new CliError('failed', told);
+  }
+  if (options.to.length > 0 || options.window !== undefined) {
+    const told = '--to and --window change a deployment at once: add --strategy all-at-once';
+    throw new CliError('usage', told);
+  }
+  await deployByCanary(context, path, version, options);
+}
+
+async function deployEverywhere(
+  { client, terminal }: Context,
+  path: string,
+  model: string,
+  version: number,
+  options: DeployOptions,
+): Promise<void> {
+  const to = options.to.length === 0 ? undefined : parseLabels('--to', options.to);
+  const windowMs =
+    options.window === undefined ? undefined : parseDuration('--window', options.window);
+  await client.put(path, { model, version, to, windowMs });
+  let status = await deploymentStatus(client, options.as);
+  if (options.wait && status.agents.some((agent) => agent.connected)) {
+    const read = async () => {
+      status = await deploymentStatus(client, options.as);
+      const done = status.agents.filter((agent) => servesStable(agent, version)).length;
+      terminal.progress(`${done} of ${status.agents.length} agents serve ${model}@${version}`);
+      return status;
+    };
+    const settled = await poll(
+      read,
+      (now) => isConverged(now) || refusals(now).length > 0,
+      CONVERGE_MS,
+    );
+    terminal.progressDone();
+    const refused = refusals(status);
+    if (settled === null || refused.length > 0) {
+      const why =
+        refused.length > 0 ? refused.join('\n') : `not everywhere in ${CONVERGE_MS / 1000} s`;
+      throw new CliError('failed', `${model}@${version} as "${options.as}": ${why}`);
+    }
+  }
+  terminal.result(status);
+  const { agents } = status;
+  const here = agents.filter((agent) => servesStable(agent, version));
+  terminal.say(
+    `${terminal.paint('bold', options.as)} is ${model}@${version} on ${here.length} of ${agents.length} agents`,
+  );
+  for (const agent of here) {
+    if (agent.serving === null) continue;
+    terminal.say(terminal.paint('dim', `  ${agent.serving}/v2/models/${options.as}/infer`));
+  }
+}
+
+function refusals(status: DeploymentStatus): string[] {
+  return status.agents.flatMap((agent) =>
+    agent.arms.flatMap((arm) =>
+      arm.state === 'refused' && arm.version === status.version
+        ? [`${agent.name} refuses it: ${arm.code}: ${arm.detail}`]
+        : [],
+    ),
+  );
+}
+
+async function deployByCanary(
+  { client, terminal }: Context,
+  path: string,
+  version: number,
+  options: DeployOptions,
+): Promise<void> {
+  const request: Partial<RolloutRequest> = {
+    version,
+    canary: {
+      agents: parseInteger('--canary-agents', options.canaryAgents, 1, 1_000_000),
+      share: parseShare('--share', options.share),
+    },
+    observeMs: parseDuration('--observe', options.observe),
+  };
+  let rollout = await client.post<RolloutView>(`${path}/rollouts`, request);
+  terminal.say(`rollout ${terminal.paint('bold', rollout.id)} began`);
+  if (options.wait) {
+    const read = async () => {
+      rollout = await client.get<RolloutView>(`/api/v1/rollouts/${rollout.id}`);
+      terminal.progress(gateLine(rollout));
+      return rollout;
+    };
+    await poll(read, (now) => hasEnded(now) || now.state.kind === 'held', Number.POSITIVE_INFINITY);
+    terminal.progressDone();
+  }
+  terminal.result(rollout);
+  sayRollout(terminal, rollout);
+  if (options.wait && rollout.state.kind !== 'completed') process.exitCode = 1;
+}

@@ -1,0 +1,183 @@
+import { Command, CommanderError } from 'commander';
+import { Client } from './client.ts';
+import { readClientConfig, wantsColour } from './config.ts';
+import type { Context } from './context.ts';
+import { CliError } from './error.ts';
+import { Terminal } from './terminal.ts';
+
+/** Each command's code is loaded when it is called: `rollback` waits for nobody's imports. */
+const program = new Command('driftline')
+  .description('Serve ONNX models, watch them drift, take them back everywhere at once.')
+  .exitOverride()
+  .showHelpAfterError('(driftline --help lists all commands)');
+
+interface Common {
+  readonly json?: boolean;
+}
+
+function terminalFor(options: Common): Terminal {
+  const json = options.json === true;
+  const { stdout: out, stderr: err, env } = process;
+  return new Terminal({ out, err, json, colour: !json && wantsColour(out, env) });
+}
+
+async function withClient(
+  options: Common,
+  run: (context: Context) => Promise<void>,
+): Promise<void> {
+  const client = new Client(readClientConfig(process.env));
+  try {
+    await run({ client, terminal: terminalFor(options) });
+  } finally {
+    client.close();
+  }
+}
+
+function command(usage: string, description: string, parent = program): Command {
+  return parent
+    .command(usage)
+    .description(description)
+    .option('--json', 'one line of JSON for programs');
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+
+command('up', 'a control plane and one agent on this machine, with an example to try')
+  .option('--data <dir>', 'where everything is kept', '.driftline')
+  .option('--port <n>', 'port of the control plane', '7700')
+  .option('--agent-port <n>', 'port of the agent', '8000')
+  .option('--name <deployment>', 'what the example is deployed as', 'mortgage')
+  .action(async (options) => {
+    const { up } = await import('./up.ts');
+    process.exitCode = await up(terminalFor(options), options, readClientConfig(process.env).token);
+  });
+
+for (const kind of ['control', 'agent'] as const) {
+  const what = { control: 'a control plane', agent: 'an agent on this host' }[kind];
+  program
+    .command(`${kind} [options...]`)
+    .description(`${what}; "driftline ${kind} --help" lists its own options`)
+    .helpOption(false)
+    .allowUnknownOption()
+    .action(async (argv: string[]) => {
+      const { runProgram } = await import('./run-program.ts');
+      process.exitCode = await runProgram(kind, argv);
+    });
+}
+
+command('join-token', 'a single-use token with which one new agent joins')
+  .option('--label <key=value>', 'a label that the agent gets', collect, [])
+  .option('--ttl <duration>', 'how long it can be used', '15m')
+  .action((options) =>
+    withClient(options, async (context) =>
+      (await import('./join-token.ts')).joinToken(context, options),
+    ),
+  );
+
+const model = program.command('model').description('push and list model versions');
+command('push <file>', 'make an ONNX file a version of a model', model)
+  .requiredOption('--name <model>', 'the model')
+  .option('--baseline <data.csv>', 'rows that drift is measured against')
+  .option('--manifest <m.json>', 'what cannot be inferred: features, groups, prediction')
+  .action((file: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./model-push.ts')).modelPush(context, file, options),
+    ),
+  );
+command('list', 'models and their versions', model).action((options) =>
+  withClient(options, async (context) => (await import('./model-list.ts')).modelList(context)),
+);
+
+command('deploy <model@version>', 'serve a version; an existing deployment moves by canary')
+  .requiredOption('--as <deployment>', 'what clients call')
+  .option('--to <key=value>', 'labels an agent must carry', collect, [])
+  .option('--window <duration>', 'length of a monitoring window')
+  .option('--strategy <canary|all-at-once>', 'how an existing deployment moves', 'canary')
+  .option('--canary-agents <n>', 'agents that get the candidate first', '1')
+  .option('--share <0..1>', 'share of their traffic that it gets', '1')
+  .option('--observe <duration>', 'how long it must hold before it is promoted', '5m')
+  .option('--no-wait', 'do not wait for the outcome')
+  .action((version: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./deploy.ts')).deploy(context, version, options),
+    ),
+  );
+
+command('rollback <deployment>', 'go back to an older version on all agents at once')
+  .option('--to <version>', 'default: the version before the present one')
+  .requiredOption('--reason <text>', 'for the record')
+  .action((deployment: string, options) =>
+    withClient(options, async (context) => {
+      const { rollback } = await import('./rollback.ts');
+      process.exitCode = await rollback(context, deployment, options);
+    }),
+  );
+
+const rollout = program.command('rollout').description('look at a rollout, or decide it');
+command('show <rollout>', 'its state and what the gate measured', rollout).action(
+  (id: string, options) =>
+    withClient(options, async (context) => (await import('./rollout.ts')).showRollout(context, id)),
+);
+command('promote <rollout>', 'give the candidate to all agents', rollout).action(
+  (id: string, options) =>
+    withClient(options, async (context) => (await import('./rollout.ts')).promote(context, id)),
+);
+command('abort <rollout>', 'take the candidate back', rollout)
+  .requiredOption('--reason <text>', 'for the record')
+  .action((id: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./rollout.ts')).abort(context, id, options.reason),
+    ),
+  );
+
+command('status', 'deployments, agents and open alerts').action((options) =>
+  withClient(options, async (context) => (await import('./status.ts')).status(context)),
+);
+command('drift <deployment>', 'how far inputs and predictions are from the baseline').action(
+  (deployment: string, options) =>
+    withClient(options, async (context) => (await import('./drift.ts')).drift(context, deployment)),
+);
+command('alerts', 'open alerts')
+  .option('--all', 'resolved ones too')
+  .action((options) =>
+    withClient(options, async (context) =>
+      (await import('./alerts.ts')).alerts(context, options.all === true),
+    ),
+  );
+
+const audit = program.command('audit').description('who did what');
+command('list', 'the latest events', audit)
+  .option('--limit <n>', 'how many', '30')
+  .action((options) =>
+    withClient(options, async (context) =>
+      (await import('./audit.ts')).auditList(context, options.limit),
+    ),
+  );
+
+command('demo', 'the whole story in under 90 seconds, on three agents of its own')
+  .option('--data <dir>', 'folder for its data (default: a new one in .driftline)')
+  .action(async (options) => {
+    const { demo } = await import('./demo/demo.ts');
+    process.exitCode = await demo(terminalFor(options), options.data ?? null);
+  });
+
+/** 0 done, 1 refused or failed, 2 wrong usage. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CliError) {
+    process.stderr.write(`driftline: ${error.message}\n`);
+    return error.kind === 'usage' ? 2 : 1;
+  }
+  process.stderr.write(`driftline: ${error instanceof Error ? error.stack : error}\n`);
+  return 1;
+}
+
+// `driftline status | head` closes our output early, which is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
+program.parseAsync().catch((error: unknown) => {
+  process.exitCode = exitCodeOf(error);
+});

@@ -1,0 +1,61 @@
+import type { AgentView } from '../http/agents.ts';
+import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
+import type { AlertView } from '../http/monitoring.ts';
+import { sayAlerts } from './alerts.ts';
+import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
+import type { Context } from './context.ts';
+import { gateLine } from './rollout.ts';
+import { type Terminal, table } from './terminal.ts';
+import { showMs, showTime } from './values.ts';
+
+export async function status({ client, terminal }: Context): Promise<void> {
+  const [names, agents, alerts] = await Promise.all([
+    client.list<Deployment>('/api/v1/deployments'),
+    client.list<AgentView>('/api/v1/agents'),
+    client.list<AlertView>('/api/v1/alerts?open=true'),
+  ]);
+  const deployments = await Promise.all(names.map(({ name }) => deploymentStatus(client, name)));
+  terminal.result({ url: client.url, deployments, agents, alerts });
+  sayDeployments(terminal, deployments);
+  sayAgents(terminal, agents);
+  terminal.say();
+  sayAlerts(terminal, alerts);
+}
+
+function sayDeployments(terminal: Terminal, deployments: readonly DeploymentStatus[]): void {
+  terminal.say(terminal.paint('dim', 'DEPLOYMENTS'));
+  if (deployments.length === 0) {
+    terminal.say('none yet: driftline deploy MODEL@VERSION --as NAME');
+  }
+  const rows = deployments.map((each) => {
+    const serving = each.agents.filter((agent) => servesStable(agent, each.version)).length;
+    const all = serving === each.agents.length;
+    const count = `${serving} of ${each.agents.length} agents`;
+    const rollout = each.rollout === null || hasEnded(each.rollout) ? null : each.rollout;
+    return [
+      terminal.paint('bold', each.name),
+      `${each.model}@${each.version}`,
+      terminal.paint(all ? 'green' : 'yellow', count),
+      `windows of ${showMs(each.windowMs)}`,
+      rollout === null ? '' : `-> ${rollout.to} ${gateLine(rollout)} (${rollout.id})`,
+    ];
+  });
+  if (rows.length > 0) terminal.say(table(rows));
+}
+
+function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
+  terminal.say(`\n${terminal.paint('dim', 'AGENTS')}`);
+  if (agents.length === 0) terminal.say('none yet: driftline join-token');
+  const rows = agents.map((agent) => [
+    terminal.paint('bold', agent.name),
+    agent.connected
+      ? terminal.paint('green', 'connected')
+      : terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`),
+    agent.serving ?? 'not serving',
+    Object.entries(agent.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' '),
+    terminal.paint('dim', agent.id),
+  ]);
+  if (rows.length > 0) terminal.say(table(rows));
+}

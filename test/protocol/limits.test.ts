@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { bytesSchema } from '../../protocol/bytes.ts';
+import { detailSchema } from '../../protocol/error.ts';
+import {
+  agentIdSchema,
+  bootIdSchema,
+  digestSchema,
+  featureNameSchema,
+  labelsSchema,
+  nameSchema,
+  timestampSchema,
+  versionNumberSchema,
+} from '../../protocol/ids.ts';
+import {
+  MAX_DETAIL_LENGTH,
+  MAX_LABELS,
+  MAX_NAME_LENGTH,
+  MAX_WINDOW_BYTES,
+} from '../../protocol/limits.ts';
+import { telemetryMessageSchema } from '../../protocol/telemetry.ts';
+import { telemetry } from './messages.ts';
+
+interface Schema {
+  safeParse(value: unknown): { success: boolean };
+}
+const accepts = (schema: Schema, value: unknown) => schema.safeParse(value).success;
+
+describe('LIMIT-3: a name', () => {
+  it('is at most 128 characters', () => {
+    expect(accepts(nameSchema, 'a'.repeat(MAX_NAME_LENGTH))).toBe(true);
+    expect(accepts(nameSchema, 'a'.repeat(MAX_NAME_LENGTH + 1))).toBe(false);
+  });
+
+  it.each(['a', '0', 'Mortgage-v2.1_eu', 'a..b'])('may be %j', (name) => {
+    expect(accepts(nameSchema, name)).toBe(true);
+  });
+
+  it.each(['', '.', '..', '.hidden', '-a', '_a', 'a/b', 'a\\b', 'a b', 'ä', 'a\n', 'a%2f', 'a\0'])(
+    'is never %j',
+    (name) => {
+      expect(accepts(nameSchema, name)).toBe(false);
+    },
+  );
+});
+
+describe('LIMIT-4: a diagnosis', () => {
+  it('is cut at its limit and never refused', () => {
+    expect(detailSchema.parse('x'.repeat(MAX_DETAIL_LENGTH))).toHaveLength(MAX_DETAIL_LENGTH);
+    expect(detailSchema.parse('x'.repeat(MAX_DETAIL_LENGTH + 1))).toHaveLength(MAX_DETAIL_LENGTH);
+  });
+});
+
+describe('LIMIT-7: labels', () => {
+  it('are at most 64', () => {
+    const labels = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, 'v']));
+    expect(accepts(labelsSchema, labels(MAX_LABELS))).toBe(true);
+    expect(accepts(labelsSchema, labels(MAX_LABELS + 1))).toBe(false);
+  });
+
+  it('have names for keys and short text for values', () => {
+    expect(accepts(labelsSchema, { region: 'x'.repeat(MAX_NAME_LENGTH) })).toBe(true);
+    expect(accepts(labelsSchema, { region: 'x'.repeat(MAX_NAME_LENGTH + 1) })).toBe(false);
+    expect(accepts(labelsSchema, { '': 'x' })).toBe(false);
+    expect(labelsSchema.parse(JSON.parse('{"__proto__":"x"}'))).toEqual({});
+  });
+});
+
+describe('LIMIT-2: the body of a window', () => {
+  it('is at most 512 KiB', () => {
+    const of = (size: number) => telemetry({ body: new Uint8Array(size) });
+    expect(accepts(telemetryMessageSchema, of(MAX_WINDOW_BYTES))).toBe(true);
+    expect(accepts(telemetryMessageSchema, of(MAX_WINDOW_BYTES + 1))).toBe(false);
+  });
+});
+
+describe('identifiers', () => {
+  it.each<[string, Schema, unknown[], unknown[]]>([
+    [
+      'a digest',
+      digestSchema,
+      [`sha256:${'0f'.repeat(32)}`],
+      [
+        `sha256:${'0F'.repeat(32)}`,
+        `sha256:${'0'.repeat(63)}`,
+        `sha256:${'0'.repeat(65)}`,
+        `sha256:${'0'.repeat(64)}\n`,
+        '0'.repeat(64),
+        `md5:${'0'.repeat(64)}`,
+      ],
+    ],
+    [
+      'an agent',
+      agentIdSchema,
+      [`agt_${'a'.repeat(24)}`],
+      [`agt_${'a'.repeat(23)}`, `agt_${'a'.repeat(25)}`, `agt_${'g'.repeat(24)}`, 'agt_'],
+    ],
+    ['a boot', bootIdSchema, ['0123456789abcdef'], ['0123456789abcde', '0123456789abcdef0']],
+    ['a version', versionNumberSchema, [1, 1e9], [0, 1e9 + 1, 1.5, '1', -1]],
+    ['a time', timestampSchema, [0, 8.64e15], [-1, 8.64e15 + 2, 0.5, Number.NaN]],
+    [
+      'a feature',
+      featureNameSchema,
+      ['a', 'Loan to value (%)', 'x'.repeat(MAX_NAME_LENGTH), 'größe'],
+      ['', 'a\nb', 'a\0', 'x'.repeat(MAX_NAME_LENGTH + 1)],
+    ],
+  ])('%s is what its schema says, at the limit and one past it', (_, schema, good, bad) => {
+    for (const value of good) expect(accepts(schema, value), String(value)).toBe(true);
+    for (const value of bad) expect(accepts(schema, value), String(value)).toBe(false);
+  });
+
+  it('bytes are counted', () => {
+    expect(accepts(bytesSchema(4), new Uint8Array(4))).toBe(true);
+    expect(accepts(bytesSchema(4), new Uint8Array(5))).toBe(false);
+    expect(accepts(bytesSchema(4, true), new Uint8Array(4))).toBe(true);
+    expect(accepts(bytesSchema(4, true), new Uint8Array(3))).toBe(false);
+    for (const value of ['abcd', [1, 2, 3, 4], null, new ArrayBuffer(4)]) {
+      expect(accepts(bytesSchema(4), value)).toBe(false);
+    }
+  });
+});

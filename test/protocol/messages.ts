@@ -1,0 +1,154 @@
+import fc from 'fast-check';
+import type { DownMessage } from '../../protocol/down.ts';
+import { linkErrorCodeSchema, refusalCodeSchema } from '../../protocol/error.ts';
+import type { ReportedArm } from '../../protocol/report.ts';
+import type { UpMessage } from '../../protocol/up.ts';
+
+/** Arbitrary values of every message that may travel, inside the limits. */
+
+const hexOf = (length: number) =>
+  fc
+    .array(fc.constantFrom(...'0123456789abcdef'), { minLength: length, maxLength: length })
+    .map((digits) => digits.join(''));
+
+const bytes = (minLength: number, maxLength = minLength) => fc.uint8Array({ minLength, maxLength });
+
+export const anyDigest = hexOf(64).map((hex) => `sha256:${hex}`);
+export const anyAgent = hexOf(24).map((hex) => `agt_${hex}`);
+export const anyName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,40}$/);
+const anyBoot = hexOf(16);
+const anyArm = fc.constantFrom('stable' as const, 'candidate' as const);
+const anyVersion = fc.integer({ min: 1, max: 1_000_000_000 });
+const anyTime = fc.maxSafeNat().map((ms) => ms % 8.64e15);
+const anyCount = fc.maxSafeNat();
+const anyText = fc.string({ maxLength: 200, unit: 'binary' });
+const anyWindowMs = fc.integer({ min: 500, max: 3_600_000 });
+
+const anyHello = fc.record({
+  kind: fc.constant('hello' as const),
+  protocol: fc.integer(),
+  agent: fc.option(anyAgent),
+  publicKey: bytes(32),
+  proof: bytes(64),
+  join: fc.option(
+    fc.record({
+      token: fc.string({ maxLength: 256 }),
+      name: anyName,
+      labels: fc.dictionary(anyName, fc.string({ maxLength: 40 }), {
+        maxKeys: 8,
+        noNullPrototype: true,
+      }),
+    }),
+  ),
+  boot: anyBoot,
+  generation: anyCount,
+  serving: fc.option(fc.string({ maxLength: 256 })),
+  capabilities: fc.record({
+    runtime: fc.constantFrom('node' as const, 'browser' as const),
+    runtimeVersion: fc.string({ maxLength: 64 }),
+    platform: fc.string({ maxLength: 64 }),
+    cores: fc.integer({ min: 1, max: 4096 }),
+    engines: fc.integer({ min: 0, max: 4096 }),
+    providers: fc.array(fc.string({ maxLength: 64 }), { maxLength: 4 }),
+  }),
+});
+
+const armBase = { arm: anyArm, version: anyVersion, manifest: anyDigest };
+const anyReportedArm: fc.Arbitrary<ReportedArm> = fc.oneof(
+  fc.record({
+    ...armBase,
+    state: fc.constant('serving' as const),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+  }),
+  fc.record({ ...armBase, state: fc.constant('fetching' as const) }),
+  fc.record({
+    ...armBase,
+    state: fc.constant('refused' as const),
+    code: fc.constantFrom(...refusalCodeSchema.options),
+    detail: anyText,
+  }),
+);
+
+const anyReport = fc.record({
+  kind: fc.constant('report' as const),
+  observed: anyCount,
+  applied: anyCount,
+  at: anyTime,
+  deployments: fc.array(
+    fc.record({ name: anyName, arms: fc.array(anyReportedArm, { maxLength: 8 }) }),
+    { maxLength: 5 },
+  ),
+});
+
+export const anyTelemetry = fc.record({
+  kind: fc.constant('telemetry' as const),
+  boot: anyBoot,
+  sequence: anyCount.map((count) => Math.max(1, count)),
+  deployment: anyName,
+  manifest: anyDigest,
+  arm: anyArm,
+  windowStartMs: anyTime,
+  windowMs: anyWindowMs,
+  body: bytes(0, 300),
+});
+
+const anyEvent = fc.record({
+  kind: fc.constant('event' as const),
+  at: anyTime,
+  name: fc.constantFrom('engine-exited' as const, 'version-refused' as const, 'fell-back' as const),
+  detail: anyText,
+});
+
+export const anyUp: Record<UpMessage['kind'], fc.Arbitrary<UpMessage>> = {
+  hello: anyHello,
+  report: anyReport,
+  telemetry: anyTelemetry,
+  event: anyEvent,
+};
+
+export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
+  challenge: fc.record({
+    kind: fc.constant('challenge' as const),
+    nonce: bytes(32),
+    controlKey: bytes(32),
+    protocols: fc.record({ min: fc.integer(), max: fc.integer() }),
+  }),
+  welcome: fc.record({
+    kind: fc.constant('welcome' as const),
+    protocol: fc.integer(),
+    agent: anyAgent,
+    serverTimeMs: anyTime,
+    downloadToken: fc.string({ maxLength: 1024 }),
+  }),
+  desired: fc.record({
+    kind: fc.constant('desired' as const),
+    envelope: fc.record({ payload: bytes(0, 2000), keyId: hexOf(16), signature: bytes(64) }),
+  }),
+  ack: fc.record({
+    kind: fc.constant('ack' as const),
+    boot: anyBoot,
+    sequence: anyCount.map((count) => Math.max(1, count)),
+  }),
+  refused: fc.record({
+    kind: fc.constant('refused' as const),
+    code: fc.constantFrom(...linkErrorCodeSchema.options),
+    detail: anyText,
+    retryAfterMs: fc.oneof(fc.constant(null), fc.integer({ min: 0 })),
+  }),
+};
+
+/** A telemetry message whose fields are plain, for tests that vary one of them. */
+export function telemetry(fields: Partial<Extract<UpMessage, { kind: 'telemetry' }>> = {}) {
+  return {
+    kind: 'telemetry' as const,
+    boot: '00112233aabbccdd',
+    sequence: 1,
+    deployment: 'loans',
+    manifest: `sha256:${'ab'.repeat(32)}`,
+    arm: 'stable' as const,
+    windowStartMs: 1_700_000_000_000,
+    windowMs: 1000,
+    body: Uint8Array.of(1, 2, 3),
+    ...fields,
+  };
+}
