@@ -44,7 +44,10 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
     throw wrong('--name', values.name, 'letters, digits, ".", "_" and "-"');
   }
   const controlUrl = values.control ?? null;
-  if (controlUrl !== null && !/^https?:$/.test(URL.canParse(controlUrl) ? new URL(controlUrl).protocol : '')) {
+  if (
+    controlUrl !== null &&
+    !/^https?:$/.test(URL.canParse(controlUrl) ? new URL(controlUrl).protocol : '')
+  ) {
     throw wrong('--control', controlUrl, 'an http or https URL');
   }
   return {
@@ -55,9 +58,19 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
     labels,
     host: values.host ?? '127.0.0.1',
     port: integer('--port', values.port ?? '8000', 0, 65_535),
-    engines: integer('--engines', values.engines ?? String(Math.min(cores, MAX_DEFAULT_ENGINES)), 1, 256),
+    engines: integer(
+      '--engines',
+      values.engines ?? String(Math.min(cores, MAX_DEFAULT_ENGINES)),
+      1,
+      256,
+    ),
     cores,
-    maxBodyBytes: integer('--max-body', values['max-body'] ?? String(MAX_INFER_BODY_BYTES), 1024, 2 ** 31 - 1),
+    maxBodyBytes: integer(
+      '--max-body',
+      values['max-body'] ?? String(MAX_INFER_BODY_BYTES),
+      1024,
+      2 ** 31 - 1,
+    ),
     logLevel: values['log-level'] ?? 'info',
   };
 }

@@ -150,12 +150,17 @@ export class Supervisor {
   async #serveLastGood(plan: ServingPlan): Promise<void> {
     const never = new AbortController().signal;
     const usable = new Set<Digest>();
-    for (const manifest of new Set(plan.deployments.flatMap((d) => d.arms.map((a) => a.manifest)))) {
+    for (const manifest of new Set(
+      plan.deployments.flatMap((d) => d.arms.map((a) => a.manifest)),
+    )) {
       try {
         this.#files.set(manifest, await this.#artifacts.ensure(manifest, null, never));
         usable.add(manifest);
       } catch (error) {
-        this.#log.warn({ manifest, reason: messageOf(error) }, 'cannot restore a version from disk');
+        this.#log.warn(
+          { manifest, reason: messageOf(error) },
+          'cannot restore a version from disk',
+        );
         this.#event('artifact-corrupt', messageOf(error));
       }
     }
@@ -165,7 +170,12 @@ export class Supervisor {
       const arms = d.arms.filter((arm) => usable.has(arm.manifest));
       if (!arms.some((arm) => arm.arm === 'stable')) return [];
       const missing = 1 - arms.reduce((sum, arm) => sum + arm.share, 0);
-      return [{ ...d, arms: arms.map((arm, at) => (at === 0 ? { ...arm, share: arm.share + missing } : arm)) }];
+      return [
+        {
+          ...d,
+          arms: arms.map((arm, at) => (at === 0 ? { ...arm, share: arm.share + missing } : arm)),
+        },
+      ];
     });
     await this.#commit({ ...plan, deployments });
   }
@@ -200,14 +210,18 @@ export class Supervisor {
     const desired = await openDesired(message.envelope, controlKey, agent);
     const held = this.#desired?.generation ?? 0;
     if (desired.generation < held) {
-      throw new Error(`generation ${desired.generation} is older than ${held}, which this host has accepted`);
+      throw new Error(
+        `generation ${desired.generation} is older than ${held}, which this host has accepted`,
+      );
     }
     if (desired.generation === held) {
       this.#report();
       return;
     }
     if (desired.expiresAt < Date.now()) {
-      throw new Error(`generation ${desired.generation} expired at ${new Date(desired.expiresAt).toISOString()}`);
+      throw new Error(
+        `generation ${desired.generation} expired at ${new Date(desired.expiresAt).toISOString()}`,
+      );
     }
     // What was refused is offered anew only by a new desired state: this one.
     this.#refused.clear();

@@ -19,7 +19,9 @@ export function baselineInputs(
 ): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
   for (const spec of inputs) {
-    const shape = spec.shape.map((dimension, at) => (at === 0 && dimension === -1 ? to - from : dimension));
+    const shape = spec.shape.map((dimension, at) =>
+      at === 0 && dimension === -1 ? to - from : dimension,
+    );
     if (shape.includes(-1)) {
       throw new AgentError(
         'configuration',
@@ -28,7 +30,15 @@ export function baselineInputs(
     }
     const values: unknown[] = new Array(elementCount(shape));
     const width = values.length / (to - from);
-    fill(values, width, table, features.filter((f) => f.tensor === spec.name), spec, from, to);
+    fill(
+      values,
+      width,
+      table,
+      features.filter((f) => f.tensor === spec.name),
+      spec,
+      from,
+      to,
+    );
     try {
       const data = toTensorData(spec.datatype, values, `baseline for input "${spec.name}"`);
       tensors.set(spec.name, { datatype: spec.datatype, shape, data });
@@ -67,12 +77,17 @@ function fill(
       );
     }
     for (let row = from; row < to; row += 1) {
-      values[(row - from) * width + feature.index] = valueOf(table.rows[row][column], spec, feature, row);
+      values[(row - from) * width + feature.index] = cellValue(
+        table.rows[row][column],
+        spec,
+        feature,
+        row,
+      );
     }
   }
 }
 
-function valueOf(text: string, spec: TensorSpec, feature: Feature, row: number): unknown {
+function cellValue(text: string, spec: TensorSpec, feature: Feature, row: number): unknown {
   if (spec.datatype === 'BYTES') return text;
   if (spec.datatype === 'BOOL') return text === '1' || text.toLowerCase() === 'true';
   const value = Number(text);

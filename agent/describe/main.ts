@@ -53,7 +53,10 @@ async function describeModel(
   const baseline =
     options.baseline === null
       ? null
-      : parseCsv((await readInput('--baseline', options.baseline)).toString('utf8'), options.baseline);
+      : parseCsv(
+          (await readInput('--baseline', options.baseline)).toString('utf8'),
+          options.baseline,
+        );
   const { described, warnings } = inferManifest(info, await readDraft(options.manifest), baseline);
   const files: ManifestFile[] = [await fileOf('model', model)];
   const manifest: Manifest = {
@@ -98,7 +101,10 @@ function readOptions(argv: readonly string[]) {
     throw new AgentError('configuration', 'describe needs --model, --name and --out');
   }
   if (!nameSchema.safeParse(name).success) {
-    throw new AgentError('configuration', `--name is "${name}"; use letters, digits, ".", "_" and "-"`);
+    throw new AgentError(
+      'configuration',
+      `--name is "${name}"; use letters, digits, ".", "_" and "-"`,
+    );
   }
   return { model, name, out, baseline: values.baseline ?? null, manifest: values.manifest ?? null };
 }
@@ -131,7 +137,9 @@ async function openSession(model: Uint8Array): Promise<Session> {
   try {
     return await runtime.open(model);
   } catch (cause) {
-    throw new AgentError('configuration', `ONNX Runtime refused the model: ${messageOf(cause)}`, { cause });
+    throw new AgentError('configuration', `ONNX Runtime refused the model: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -31,7 +31,8 @@ export async function buildProfile(
     name: feature.name,
     grid: gridOf(feature, columnValues(batches, feature, 'inputs')),
   }));
-  const prediction = manifest.prediction === null ? null : predictionGrid(batches, manifest.prediction);
+  const prediction =
+    manifest.prediction === null ? null : predictionGrid(batches, manifest.prediction);
   const grids = {
     features: features.map((feature) => feature.grid),
     prediction: prediction ?? barePredictionGrid(null),

@@ -94,7 +94,8 @@ export class Engine {
     for (const planned of plan.deployments) {
       const arms = planned.arms.map((arm): ServedArm => {
         const slot = this.#slots.get(arm.manifest);
-        if (slot === undefined) throw new Error(`commit names ${arm.manifest}, which is not prepared`);
+        if (slot === undefined)
+          throw new Error(`commit names ${arm.manifest}, which is not prepared`);
         const key = `${planned.name}\n${arm.manifest}\n${arm.arm}`;
         keptRecorders.add(key);
         const recorder = this.#recorderFor(key, planned.name, arm.arm, slot);
@@ -163,10 +164,13 @@ export class Engine {
   #arm(windowMs: number): void {
     const now = Date.now();
     const startMs = Math.floor(now / windowMs) * windowMs;
-    const timer = setTimeout(() => {
-      this.#cut(windowMs, startMs);
-      this.#arm(windowMs);
-    }, startMs + windowMs - now);
+    const timer = setTimeout(
+      () => {
+        this.#cut(windowMs, startMs);
+        this.#arm(windowMs);
+      },
+      startMs + windowMs - now,
+    );
     this.#cutters.set(windowMs, { startMs, timer });
   }
 

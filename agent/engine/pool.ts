@@ -97,7 +97,12 @@ export class EnginePool {
     } catch (error) {
       // The process died while loading: the likeliest cause is a model it was loading.
       const detail = messageOf(error);
-      return models.map(({ manifest }) => ({ manifest, outcome: 'refused', code: 'engine-crashed', detail }));
+      return models.map(({ manifest }) => ({
+        manifest,
+        outcome: 'refused',
+        code: 'engine-crashed',
+        detail,
+      }));
     }
   }
 
@@ -159,10 +164,17 @@ export class EnginePool {
     const id = this.#nextId;
     return new Promise<Reply>((resolve, reject) => {
       const timer = setTimeout(
-        () => settle(new AgentError('engine', `engine ${engine.ordinal} did not answer ${command.kind} in ${timeoutMs} ms`)),
+        () =>
+          settle(
+            new AgentError(
+              'engine',
+              `engine ${engine.ordinal} did not answer ${command.kind} in ${timeoutMs} ms`,
+            ),
+          ),
         timeoutMs,
       );
-      const died = () => settle(new AgentError('engine', `engine ${engine.ordinal} died during ${command.kind}`));
+      const died = () =>
+        settle(new AgentError('engine', `engine ${engine.ordinal} died during ${command.kind}`));
       const settle = (reply: Reply | Error) => {
         clearTimeout(timer);
         engine.worker.off('exit', died);
@@ -183,7 +195,9 @@ export class EnginePool {
     if (engine === undefined) return;
     this.#engines = this.#engines.filter((each) => each !== engine);
     if (this.#stopping) return;
-    this.#options.onExit(`engine ${engine.ordinal} (pid ${worker.process.pid}) ended by ${signal ?? `code ${code}`}`);
+    this.#options.onExit(
+      `engine ${engine.ordinal} (pid ${worker.process.pid}) ended by ${signal ?? `code ${code}`}`,
+    );
     const delay = Math.min(MAX_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** this.#deaths);
     this.#deaths += 1;
     setTimeout(() => {

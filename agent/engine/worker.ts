@@ -1,7 +1,7 @@
-import type { FromEngine, ToEngine } from './messages.ts';
-import { Engine } from './engine.ts';
-import { createNodeRuntime } from './model/runtime-node.ts';
 import { messageOf } from '../error.ts';
+import { Engine } from './engine.ts';
+import type { FromEngine, ToEngine } from './messages.ts';
+import { createNodeRuntime } from './model/runtime-node.ts';
 
 export interface WorkerOptions {
   readonly ordinal: number;

@@ -47,7 +47,11 @@ export class Identity {
     });
     if (text === null) {
       const { key, jwk } = await generateSigningKey();
-      const identity = new Identity(path, { schema: 1, key: jwk, agent: null, controlKey: null }, key);
+      const identity = new Identity(
+        path,
+        { schema: 1, key: jwk, agent: null, controlKey: null },
+        key,
+      );
       await identity.#save();
       return identity;
     }

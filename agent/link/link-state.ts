@@ -42,11 +42,46 @@ const to =
   (state) => ({ name, attempt: 'attempt' in state ? state.attempt : 0 });
 
 const TABLE: Table = {
-  waiting: { timer: to('connecting'), challenge: stay, welcome: stay, closed: stay, refused, stop: stopped },
-  connecting: { timer: stay, challenge: to('proving'), welcome: again, closed: again, refused, stop: stopped },
-  proving: { timer: stay, challenge: again, welcome: () => ({ name: 'online' }), closed: again, refused, stop: stopped },
-  online: { timer: stay, challenge: again, welcome: stay, closed: () => ({ name: 'waiting', attempt: 1 }), refused, stop: stopped },
-  refused: { timer: stay, challenge: stay, welcome: stay, closed: stay, refused: stay, stop: stopped },
+  waiting: {
+    timer: to('connecting'),
+    challenge: stay,
+    welcome: stay,
+    closed: stay,
+    refused,
+    stop: stopped,
+  },
+  connecting: {
+    timer: stay,
+    challenge: to('proving'),
+    welcome: again,
+    closed: again,
+    refused,
+    stop: stopped,
+  },
+  proving: {
+    timer: stay,
+    challenge: again,
+    welcome: () => ({ name: 'online' }),
+    closed: again,
+    refused,
+    stop: stopped,
+  },
+  online: {
+    timer: stay,
+    challenge: again,
+    welcome: stay,
+    closed: () => ({ name: 'waiting', attempt: 1 }),
+    refused,
+    stop: stopped,
+  },
+  refused: {
+    timer: stay,
+    challenge: stay,
+    welcome: stay,
+    closed: stay,
+    refused: stay,
+    stop: stopped,
+  },
   stopped: { timer: stay, challenge: stay, welcome: stay, closed: stay, refused: stay, stop: stay },
 };
 

@@ -139,7 +139,8 @@ export class Link {
     if (message.kind === 'challenge') await this.#prove(socket, message);
     else if (message.kind === 'refused') this.#refused(message);
     else if (message.kind === 'welcome') await this.#welcomed(message);
-    else if (this.#state.name !== 'online') throw new AgentError('link', `${message.kind} before welcome`);
+    else if (this.#state.name !== 'online')
+      throw new AgentError('link', `${message.kind} before welcome`);
     else if (message.kind === 'desired') this.#options.onDesired(message);
     else await this.#acknowledged(message.boot, message.sequence);
   }
@@ -182,11 +183,15 @@ export class Link {
     const fingerprint = await fingerprintOf(offered);
     if (pinned !== null) {
       if (fingerprint !== (await fingerprintOf(pinned))) {
-        throw new AgentError('link', `the control plane shows key ${fingerprint.slice(0, 16)}, not the one pinned at join`);
+        throw new AgentError(
+          'link',
+          `the control plane shows key ${fingerprint.slice(0, 16)}, not the one pinned at join`,
+        );
       }
       return;
     }
-    if (join === null) throw new AgentError('link', 'this host has not joined yet and has no join token');
+    if (join === null)
+      throw new AgentError('link', 'this host has not joined yet and has no join token');
     if (!fingerprint.startsWith(pinnedFingerprint(join.token))) {
       throw new AgentError('link', 'the control plane shows another key than the join token names');
     }

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ProtocolError } from '../../protocol/error.ts';
 import { crc32 } from '../../protocol/sketch/crc32.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
 import { decodeUp, encodeUp } from '../../protocol/wire.ts';
@@ -64,8 +65,8 @@ export class Outbox {
       if (end > bytes.length) break;
       const frame = bytes.subarray(at + RECORD_HEADER_BYTES, end);
       if (crc32(frame) !== bytes.readUInt32LE(at + 4)) break;
-      const message = decodeUp(frame);
-      if (message.kind !== 'telemetry') break;
+      const message = readWindow(frame);
+      if (message === null) break;
       last = { boot: message.boot, sequence: message.sequence, frame };
       this.#items.push(last);
       this.#bytes += frame.length;
@@ -164,5 +165,16 @@ export class Outbox {
   async close(): Promise<void> {
     await this.#writes;
     await this.#seal();
+  }
+}
+
+/** Null for what this version of the agent did not write: a start must not fail on what an upgrade left behind. */
+function readWindow(frame: Uint8Array): TelemetryMessage | null {
+  try {
+    const message = decodeUp(frame);
+    return message.kind === 'telemetry' ? message : null;
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
   }
 }

@@ -22,7 +22,10 @@ export async function openDesired(
     throw new ProtocolError('schema', `the desired state is invalid: ${describe(parsed.error)}`);
   }
   if (parsed.data.agent !== agent) {
-    throw new ProtocolError('signature', `the desired state is for ${parsed.data.agent}, not for ${agent}`);
+    throw new ProtocolError(
+      'signature',
+      `the desired state is for ${parsed.data.agent}, not for ${agent}`,
+    );
   }
   return parsed.data;
 }

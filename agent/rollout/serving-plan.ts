@@ -28,13 +28,20 @@ export function planServing(
     const previous = current?.deployments.find((d) => d.name === wanted.name);
     if (stableRefused || usable.length === 0) {
       // Only a stable arm may stay: a candidate without its rollout would serve for ever.
-      const kept = previous?.arms.filter((arm) => arm.arm === 'stable' && !refused.has(arm.manifest));
+      const kept = previous?.arms.filter(
+        (arm) => arm.arm === 'stable' && !refused.has(arm.manifest),
+      );
       if (kept !== undefined && kept.length > 0) {
         deployments.push({ name: wanted.name, windowMs: wanted.windowMs, arms: wholeShare(kept) });
       }
       continue;
     }
-    const arms = usable.map(({ arm, version, manifest, share }) => ({ arm, version, manifest, share }));
+    const arms = usable.map(({ arm, version, manifest, share }) => ({
+      arm,
+      version,
+      manifest,
+      share,
+    }));
     deployments.push({ name: wanted.name, windowMs: wanted.windowMs, arms: wholeShare(arms) });
   }
   return { agent: desired.agent, generation: desired.generation, deployments };
@@ -68,7 +75,8 @@ export function reportDeployments(
         : { arm, version, manifest, state: 'serving', share: live.share };
     });
     for (const live of served) {
-      if (wanted.arms.some((arm) => arm.manifest === live.manifest && arm.arm === live.arm)) continue;
+      if (wanted.arms.some((arm) => arm.manifest === live.manifest && arm.arm === live.arm))
+        continue;
       arms.push({ ...live, state: 'serving' });
     }
     return { name: wanted.name, arms };

@@ -73,7 +73,10 @@ export class ArtifactStore {
       }
     }
     if (source === null) {
-      throw new Refusal('artifact-unavailable', `${digest} is not on this host, and the control plane is away`);
+      throw new Refusal(
+        'artifact-unavailable',
+        `${digest} is not on this host, and the control plane is away`,
+      );
     }
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const part = `${path}.part`;

@@ -66,10 +66,7 @@ function valueInfo({ name, datatype, shape }: TensorSpec): Bytes {
   const dimensions = shape.flatMap((size, at) =>
     block(1, size === -1 ? block(2, `${name}_${at}`) : int(1, size)),
   );
-  return [
-    ...block(1, name),
-    ...block(2, block(1, [...int(1, element), ...block(2, dimensions)])),
-  ];
+  return [...block(1, name), ...block(2, block(1, [...int(1, element), ...block(2, dimensions)]))];
 }
 
 /** A varint field. */

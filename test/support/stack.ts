@@ -49,7 +49,9 @@ export class Program {
       const found = this.lines.slice(from).find((line) => line.msg === msg);
       if (found !== undefined) return found;
       if (this.child.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`no "${msg}" from the process (exit ${this.child.exitCode}):\n${this.text}`);
+        throw new Error(
+          `no "${msg}" from the process (exit ${this.child.exitCode}):\n${this.text}`,
+        );
       }
       await new Promise<void>((wake) => {
         this.#waiting.push(wake);
@@ -161,13 +163,17 @@ export class Stack {
     options: { body?: string | Buffer; headers?: Record<string, string> },
   ): Promise<{ status: number; body: string }> {
     return new Promise((wake, reject) => {
-      const req = request(url, { method, agent: this.keepAlive, headers: options.headers }, (res) => {
-        let body = '';
-        res.on('data', (chunk) => {
-          body += chunk;
-        });
-        res.on('end', () => wake({ status: res.statusCode ?? 0, body }));
-      });
+      const req = request(
+        url,
+        { method, agent: this.keepAlive, headers: options.headers },
+        (res) => {
+          let body = '';
+          res.on('data', (chunk) => {
+            body += chunk;
+          });
+          res.on('end', () => wake({ status: res.statusCode ?? 0, body }));
+        },
+      );
       req.on('error', reject);
       req.end(options.body);
     });
@@ -206,10 +212,9 @@ export class Stack {
   }
 
   async totals(): Promise<{ windows: number; requests: number; rows: number }> {
-    const { totals } = await this.api<{ totals: { windows: number; requests: number; rows: number } }>(
-      'GET',
-      '/deployments/mortgage/monitoring',
-    );
+    const { totals } = await this.api<{
+      totals: { windows: number; requests: number; rows: number };
+    }>('GET', '/deployments/mortgage/monitoring');
     return totals;
   }
 

@@ -1,6 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { ProtocolError } from '../../../protocol/error.ts';
-import { checkManifestAgainstModel, type Manifest, parseManifest } from '../../../protocol/manifest.ts';
+import {
+  checkManifestAgainstModel,
+  type Manifest,
+  parseManifest,
+} from '../../../protocol/manifest.ts';
 import { readModelInfo } from '../../../protocol/onnx/model-info.ts';
 import {
   checkProfileAgainstManifest,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { datatypeSchema } from '../../../protocol/tensor.ts';
 import { Refusal } from '../../error.ts';
-import { toTensorData } from './tensor-data.ts';
 import type { Session, Tensor } from './runtime.ts';
+import { toTensorData } from './tensor-data.ts';
 
 const tensorSchema = z.object({
   name: z.string(),

@@ -14,12 +14,7 @@ export class Slot {
   #inFlight = 0;
   #drained: (() => void) | null = null;
 
-  constructor(
-    manifestDigest: string,
-    manifest: Manifest,
-    grids: WindowGrids,
-    session: Session,
-  ) {
+  constructor(manifestDigest: string, manifest: Manifest, grids: WindowGrids, session: Session) {
     this.manifestDigest = manifestDigest;
     this.manifest = manifest;
     this.grids = grids;

@@ -1,6 +1,8 @@
 import { type Datatype, INTEGER_BOUNDS } from '../../../protocol/tensor.ts';
 import type { TensorData } from './runtime.ts';
 
+const NOT_TEXT = /[\0\p{Surrogate}]/u;
+
 /** A value in a request's data that its datatype can't hold. */
 export class TensorValueError extends Error {
   constructor(message: string) {
@@ -11,13 +13,15 @@ export class TensorValueError extends Error {
 
 /**
  * JSON values, flat and row-major, as the typed array of their datatype. Exact: an integer out of range, a
- * number that overflows FP32, or an unsafe INT64 (|x| > 2^53 - 1, which JSON.parse has already rounded) is an
- * error that names the value, its place and the bound. `what` names the tensor in it.
+ * number that overflows FP32, a string that is no text is an error that names the value, its place and the bound.
+ * `what` names the tensor in it. A 64-bit integer beyond 2^53 - 1 was rounded by JSON.parse: `literals` gives the
+ * text of all values, in their order, to read it from; without it such a value is an error.
  */
 export function toTensorData(
   datatype: Datatype,
   values: readonly unknown[],
   what: string,
+  literals?: () => readonly string[],
 ): TensorData {
   switch (datatype) {
     case 'FP32':
@@ -26,7 +30,7 @@ export function toTensorData(
       return fill(new Float64Array(values.length), values, datatype, what);
     case 'INT64':
     case 'UINT64':
-      return toBigInts(datatype, values, what);
+      return toBigInts(datatype, values, what, literals);
     case 'BOOL':
       return Uint8Array.from(values, (value, at) => {
         if (typeof value !== 'boolean') throw wrong(value, at, what, datatype, 'true or false');
@@ -35,6 +39,10 @@ export function toTensorData(
     case 'BYTES':
       return values.map((value, at) => {
         if (typeof value !== 'string') throw wrong(value, at, what, datatype, 'a string');
+        if (NOT_TEXT.test(value)) {
+          // The runtime's Node binding cuts a string at NUL and makes a lone surrogate U+FFFD, without a word.
+          throw wrong(value, at, what, datatype, 'text without NUL and lone surrogates');
+        }
         return value;
       });
     case 'FP16':
@@ -106,22 +114,41 @@ function toBigInts(
   datatype: 'INT64' | 'UINT64',
   values: readonly unknown[],
   what: string,
+  literals?: () => readonly string[],
 ): TensorData {
-  const checked = values.map((value, at) => {
+  const data =
+    datatype === 'INT64' ? new BigInt64Array(values.length) : new BigUint64Array(values.length);
+  let texts: readonly string[] | null = null;
+  for (let at = 0; at < data.length; at += 1) {
+    const value = values[at];
+    if (typeof value === 'number' && Number.isSafeInteger(value)) {
+      if (value < 0 && datatype === 'UINT64') throw wrong(value, at, what, datatype, 'at least 0');
+      data[at] = BigInt(value);
+      continue;
+    }
+    if (typeof value === 'number' && literals !== undefined) texts ??= literals();
     // Golden vectors carry 64-bit integers as text, where JSON keeps them exact.
-    if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) {
-      const exact = BigInt(value);
-      const fits = datatype === 'INT64' ? BigInt.asIntN(64, exact) : BigInt.asUintN(64, exact);
-      if (fits !== exact) throw wrong(value, at, what, datatype, 'an integer of 64 bits');
-      return exact;
-    }
-    if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
-      throw wrong(value, at, what, datatype, 'an integer of at most 9007199254740991 in JSON');
-    }
-    if (datatype === 'UINT64' && value < 0) throw wrong(value, at, what, datatype, 'at least 0');
-    return BigInt(value);
-  });
-  return datatype === 'INT64' ? BigInt64Array.from(checked) : BigUint64Array.from(checked);
+    const text = typeof value === 'number' ? texts?.[at] : value;
+    data[at] = exactInteger(text, value, at, what, datatype);
+  }
+  return data;
+}
+
+function exactInteger(
+  text: unknown,
+  value: unknown,
+  at: number,
+  what: string,
+  datatype: 'INT64' | 'UINT64',
+): bigint {
+  const range = datatype === 'INT64' ? '-2^63 to 2^63 - 1' : '0 to 2^64 - 1';
+  if (typeof text !== 'string' || !/^-?\d{1,20}$/.test(text)) {
+    throw wrong(value, at, what, datatype, `an integer from ${range}, in digits only`);
+  }
+  const exact = BigInt(text);
+  const fits = datatype === 'INT64' ? BigInt.asIntN(64, exact) : BigInt.asUintN(64, exact);
+  if (fits !== exact) throw wrong(text, at, what, datatype, `an integer from ${range}`);
+  return exact;
 }
 
 function wrong(

@@ -1,159 +1,142 @@
-import { MAX_JSON_DEPTH, MAX_RANK } from '../../../protocol/limits.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
-import { elementCount, shapeFits, showShape, type TensorSpec } from '../../../protocol/tensor.ts';
+import { elementCount, showShape, type TensorSpec } from '../../../protocol/tensor.ts';
 import type { Tensor } from '../model/runtime.ts';
-import { showValue, TensorValueError, toTensorData } from '../model/tensor-data.ts';
-import { nestsDeeperThan } from './json-depth.ts';
+import { TensorValueError } from '../model/tensor-data.ts';
+import { headerCacheOf, MAX_CACHED_HEADER_BYTES } from './header-cache.ts';
+import { splitBody } from './header-length.ts';
+import { type HeaderInput, type InferHeader, parseInferHeader } from './infer-header.ts';
 import { OipError } from './oip-error.ts';
+import { ALL_AS_BINARY, type OutputSelection } from './output-selection.ts';
+import { dataFromBytes, elementBytes, stringOf } from './tensor-bytes.ts';
 
 export interface InferRequest {
   readonly id: string | null;
   readonly inputs: ReadonlyMap<string, Tensor>;
-  /** Output names asked for; null means all. */
-  readonly outputs: readonly string[] | null;
+  readonly outputs: OutputSelection;
 }
 
 /**
- * Parses an OIP v2 JSON inference request against what the model takes. Hand-written rather than by schema:
- * it is on the path of every request, and its errors name the tensor, the value and the bound.
- * Throws `OipError` 'bad_request'.
+ * An OIP v2 inference request: JSON when `headerLength` is null, one raw tensor when it is 0, otherwise that many
+ * bytes of JSON and then the tensors that it promises. Throws `OipError` 'bad_request'.
  */
-export function parseInferRequest(body: Buffer, manifest: Manifest): InferRequest {
-  const request = parseJson(body);
-  const { id, inputs, outputs } = request;
-  if (id !== undefined && typeof id !== 'string')
-    throw bad(`"id" must be a string, got ${typeof id}`);
-  if (!Array.isArray(inputs)) throw bad('"inputs" must be an array of tensors');
-  const tensors = new Map<string, Tensor>();
-  for (const input of inputs) {
-    const [name, tensor] = parseInput(input, manifest);
-    if (tensors.has(name)) throw bad(`input "${name}" is given twice`);
-    tensors.set(name, tensor);
-  }
-  for (const spec of manifest.inputs) {
-    if (!tensors.has(spec.name)) {
-      throw bad(`input "${spec.name}" ${spec.datatype}${showShape(spec.shape)} is missing`);
+export function parseInferRequest(
+  body: Buffer,
+  headerLength: number | null,
+  manifest: Manifest,
+): InferRequest {
+  if (headerLength === null) return withoutBinary(parseInferHeader(body, manifest));
+  if (headerLength === 0) return rawRequest(body, manifest);
+  const { json, rest } = splitBody(body, headerLength);
+  return withBinary(cachedHeader(json, manifest), rest);
+}
+
+function withoutBinary(header: InferHeader): InferRequest {
+  const inputs = new Map<string, Tensor>();
+  for (const input of header.inputs) {
+    if (input.kind === 'binary') {
+      throw bad(
+        `input "${input.spec.name}" is binary; the request needs the header Inference-Header-Content-Length`,
+      );
     }
+    inputs.set(input.name, input.tensor);
   }
-  return { id: id ?? null, inputs: tensors, outputs: parseOutputs(outputs, manifest) };
+  return { id: header.id, inputs, outputs: header.outputs };
 }
 
-function parseJson(body: Buffer): Record<string, unknown> {
-  if (nestsDeeperThan(body, MAX_JSON_DEPTH)) {
-    throw bad(`the body nests arrays and objects deeper than the ${MAX_JSON_DEPTH} levels allowed`);
-  }
-  const text = body.toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    const hint = /\b(NaN|-?Infinity)\b/.test(text.slice(0, 100_000))
-      ? '; JSON has no NaN or Infinity, and this model takes finite numbers'
-      : '';
-    throw bad(`the body is not JSON: ${(cause as Error).message}${hint}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw bad('the body must be a JSON object with "inputs"');
-  }
-  return value as Record<string, unknown>;
+function cachedHeader(json: Buffer, manifest: Manifest): InferHeader {
+  if (json.length > MAX_CACHED_HEADER_BYTES) return parseInferHeader(json, manifest);
+  const cache = headerCacheOf(manifest);
+  const key = json.toString('latin1');
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const header = parseInferHeader(json, manifest);
+  // Values in a header are this request's own; only shapes and names come again.
+  if (header.inputs.every((input) => input.kind === 'binary')) cache.set(key, header);
+  return header;
 }
 
-function parseInput(input: unknown, manifest: Manifest): [string, Tensor] {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw bad('each input must be an object with name, shape, datatype and data');
+/** Hands out the bytes after the JSON to the inputs that were promised them, in their order. */
+function withBinary(header: InferHeader, rest: Buffer): InferRequest {
+  const inputs = new Map<string, Tensor>();
+  let at = 0;
+  for (const input of header.inputs) {
+    if (input.kind === 'given') {
+      inputs.set(input.name, input.tensor);
+      continue;
+    }
+    const { spec, shape, sizeBytes } = input;
+    // Compared with what is left rather than added up: a sum of sizes could leave the safe integers.
+    if (sizeBytes > rest.length - at) {
+      throw bad(
+        `unexpected size for input "${spec.name}": ${sizeBytes} bytes announced, ${rest.length - at} left in the body`,
+      );
+    }
+    const data = binaryData(input, rest.subarray(at, at + sizeBytes));
+    inputs.set(spec.name, { datatype: spec.datatype, shape, data });
+    at += sizeBytes;
   }
-  const { name, shape, datatype, data } = input as Record<string, unknown>;
-  const spec = manifest.inputs.find((candidate) => candidate.name === name);
-  if (spec === undefined) {
-    const known = manifest.inputs.map((candidate) => `"${candidate.name}"`).join(', ');
-    throw bad(`unknown input ${showValue(name)}; this model takes ${known}`);
+  if (at !== rest.length) {
+    throw bad(`unexpected additional input data: ${rest.length - at} bytes after the last tensor`);
   }
-  const checkedShape = parseShape(shape, spec);
-  if (datatype !== spec.datatype) {
+  return { id: header.id, inputs, outputs: header.outputs };
+}
+
+function binaryData(input: HeaderInput & { kind: 'binary' }, bytes: Buffer): Tensor['data'] {
+  const { spec, count } = input;
+  return checked(() => dataFromBytes(spec.datatype, count, bytes, `input "${spec.name}"`));
+}
+
+/** The whole body as the model's only input; every output comes back in binary. */
+function rawRequest(body: Buffer, manifest: Manifest): InferRequest {
+  if (manifest.inputs.length !== 1) {
     throw bad(
-      `input "${spec.name}" has datatype ${showValue(datatype)}; the model takes ${spec.datatype}`,
+      `a raw request (Inference-Header-Content-Length: 0) needs a model with one input; this one has ${manifest.inputs.length}`,
     );
   }
-  if (!Array.isArray(data)) throw bad(`input "${spec.name}" needs "data", an array`);
-  const flat = flatten(data, checkedShape, spec.name);
+  const [spec] = manifest.inputs;
+  const tensor = spec.datatype === 'BYTES' ? rawString(body, spec) : rawNumbers(body, spec);
+  return { id: null, inputs: new Map([[spec.name, tensor]]), outputs: ALL_AS_BINARY };
+}
+
+function rawString(body: Buffer, spec: TensorSpec): Tensor {
+  const shape = spec.shape.map((dimension) => (dimension === -1 ? 1 : dimension));
+  if (elementCount(shape) !== 1) {
+    throw bad(`a raw request is one element; input "${spec.name}" takes ${showShape(spec.shape)}`);
+  }
+  const text = checked(() => stringOf(body, `input "${spec.name}"`));
+  return { datatype: spec.datatype, shape, data: [text] };
+}
+
+function rawNumbers(body: Buffer, spec: TensorSpec): Tensor {
+  const free = spec.shape.filter((dimension) => dimension === -1).length;
+  if (free > 1) {
+    throw bad(
+      `a raw request needs at most one variable dimension; input "${spec.name}" takes ${showShape(spec.shape)}`,
+    );
+  }
+  const fixed = elementCount(spec.shape.filter((dimension) => dimension !== -1));
+  const unit = fixed * (elementBytes(spec.datatype) ?? 0);
+  const fits = free === 0 || unit === 0 ? body.length === unit : body.length % unit === 0;
+  if (!fits) {
+    const wanted = free === 0 ? `${unit} bytes` : `a multiple of ${unit} bytes`;
+    throw bad(
+      `a raw request for input "${spec.name}" ${spec.datatype}${showShape(spec.shape)} needs ${wanted}; the body has ${body.length}`,
+    );
+  }
+  const size = unit === 0 ? 0 : body.length / unit;
+  const shape = spec.shape.map((dimension) => (dimension === -1 ? size : dimension));
+  const count = elementCount(shape);
+  const data = checked(() => dataFromBytes(spec.datatype, count, body, `input "${spec.name}"`));
+  return { datatype: spec.datatype, shape, data };
+}
+
+function checked<T>(read: () => T): T {
   try {
-    const values = toTensorData(spec.datatype, flat, `input "${spec.name}"`);
-    return [spec.name, { datatype: spec.datatype, shape: checkedShape, data: values }];
+    return read();
   } catch (cause) {
     if (cause instanceof TensorValueError) throw bad(cause.message);
     throw cause;
   }
-}
-
-function parseShape(shape: unknown, spec: TensorSpec): number[] {
-  const valid =
-    Array.isArray(shape) &&
-    shape.length <= MAX_RANK &&
-    shape.every((dimension) => Number.isSafeInteger(dimension) && dimension >= 0);
-  if (!valid) {
-    throw bad(`input "${spec.name}" needs "shape", an array of at most ${MAX_RANK} integers >= 0`);
-  }
-  if (!shapeFits(shape, spec.shape)) {
-    throw bad(
-      `input "${spec.name}" has shape ${showShape(shape)}; the model takes ${showShape(spec.shape)}`,
-    );
-  }
-  return shape;
-}
-
-/** Row-major values of flat or nested data; nesting must follow the shape exactly. */
-function flatten(
-  data: readonly unknown[],
-  shape: readonly number[],
-  name: string,
-): readonly unknown[] {
-  const expected = elementCount(shape);
-  let flat = data;
-  if (data.length > 0 && Array.isArray(data[0])) {
-    const into: unknown[] = [];
-    collect(data, shape, 0, into, name);
-    flat = into;
-  }
-  if (flat.length !== expected) {
-    throw bad(
-      `input "${name}" has ${flat.length} values; its shape ${showShape(shape)} holds ${expected}`,
-    );
-  }
-  return flat;
-}
-
-function collect(
-  data: readonly unknown[],
-  shape: readonly number[],
-  depth: number,
-  into: unknown[],
-  name: string,
-): void {
-  if (depth >= shape.length) {
-    throw bad(`input "${name}" is nested deeper than its shape ${showShape(shape)}`);
-  }
-  if (data.length !== shape[depth]) {
-    throw bad(
-      `input "${name}" has ${data.length} entries at depth ${depth}; its shape says ${shape[depth]}`,
-    );
-  }
-  for (const entry of data) {
-    if (Array.isArray(entry)) collect(entry, shape, depth + 1, into, name);
-    else into.push(entry);
-  }
-}
-
-function parseOutputs(outputs: unknown, manifest: Manifest): readonly string[] | null {
-  if (outputs === undefined || outputs === null) return null;
-  if (!Array.isArray(outputs)) throw bad('"outputs" must be an array of {"name"}');
-  return outputs.map((output: unknown) => {
-    const name = typeof output === 'object' && output !== null ? Reflect.get(output, 'name') : null;
-    if (!manifest.outputs.some((candidate) => candidate.name === name)) {
-      const known = manifest.outputs.map((candidate) => `"${candidate.name}"`).join(', ');
-      throw bad(`unknown output ${showValue(name)}; this model gives ${known}`);
-    }
-    return String(name);
-  });
 }
 
 function bad(message: string): OipError {

@@ -22,7 +22,8 @@ export function nestsDeeperThan(json: Uint8Array, limit: number): boolean {
   return false;
 }
 
-function endOfString(json: Uint8Array, start: number): number {
+/** Index of the quote that closes the string opened at `start`. */
+export function endOfString(json: Uint8Array, start: number): number {
   let at = start + 1;
   while (at < json.length && json[at] !== QUOTE) at += json[at] === BACKSLASH ? 2 : 1;
   return at;

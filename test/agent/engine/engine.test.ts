@@ -36,7 +36,11 @@ async function switchTo(generation: number, files: ModelFiles, version: number):
   engine.commit(plan(generation, files, version));
 }
 
-function post(path: string, body: string | Buffer, headers = {}): Promise<{ status: number; body: string }> {
+function post(
+  path: string,
+  body: string | Buffer,
+  headers = {},
+): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const req = request(`${url}${path}`, { method: 'POST', headers }, (res) => {
       let text = '';
@@ -92,7 +96,10 @@ describe('an engine', () => {
     const row = (await mortgageRows('traffic'))[0];
     const body = inferBody([row]);
     const expected = new Map<string, string>();
-    for (const [generation, version, files] of [[2, 2, v2], [3, 1, v1]] as const) {
+    for (const [generation, version, files] of [
+      [2, 2, v2],
+      [3, 1, v1],
+    ] as const) {
       await switchTo(generation, files, version);
       const answer = JSON.parse((await post(INFER, body)).body) as InferAnswer;
       expected.set(answer.model_version, JSON.stringify(answer.outputs));
@@ -128,7 +135,12 @@ describe('an engine', () => {
     running = false;
     await swapping;
     expect(generation).toBeGreaterThan(20);
-    expect({ errors: result.errors, timeouts: result.timeouts, non2xx: result.non2xx, mixed }).toEqual({
+    expect({
+      errors: result.errors,
+      timeouts: result.timeouts,
+      non2xx: result.non2xx,
+      mixed,
+    }).toEqual({
       errors: 0,
       timeouts: 0,
       non2xx: 0,
@@ -161,13 +173,38 @@ describe('an engine', () => {
 
   it.each([
     ['a body that is not JSON', '{"inputs":', 400, /not JSON/],
-    ['NaN', '{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":[NaN]}]}', 400, /NaN/],
+    [
+      'NaN',
+      '{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":[NaN]}]}',
+      400,
+      /NaN/,
+    ],
     ['a wrong shape', inferBody([[1, 2, 3]]), 400, /has 3 values; its shape \[1,10\] holds 10/],
-    ['a wrong datatype', inferBody([[1]]).replace('FP32', 'INT64'), 400, /"INT64"; the model takes FP32/],
+    [
+      'a wrong datatype',
+      inferBody([[1]]).replace('FP32', 'INT64'),
+      400,
+      /"INT64"; the model takes FP32/,
+    ],
     ['no inputs', '{}', 400, /"inputs" must be an array/],
-    ['null', '{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":[null,0,0,0,0,0,0,0,0,0]}]}', 400, /\[0\] is null; FP32 needs a number/],
-    ['overflow', '{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":[1e39,0,0,0,0,0,0,0,0,0]}]}', 400, /1e\+39.*3\.4028235e38/],
-    ['a nesting bomb', `{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":${'['.repeat(5000)}${']'.repeat(5000)}}]}`, 400, /entries at depth 1; its shape says 10/],
+    [
+      'null',
+      '{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":[null,0,0,0,0,0,0,0,0,0]}]}',
+      400,
+      /\[0\] is null; FP32 needs a number/,
+    ],
+    [
+      'overflow',
+      '{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":[1e39,0,0,0,0,0,0,0,0,0]}]}',
+      400,
+      /1e\+39.*3\.4028235e38/,
+    ],
+    [
+      'a nesting bomb',
+      `{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":${'['.repeat(5000)}${']'.repeat(5000)}}]}`,
+      400,
+      /entries at depth 1; its shape says 10/,
+    ],
   ])('refuses %s with a clear error and lives on', async (_, body, status, message) => {
     const answer = await post(INFER, body);
     expect(answer.status).toBe(status);
@@ -176,9 +213,9 @@ describe('an engine', () => {
   });
 
   it('refuses a body of 100 MB by its declared length, without reading it', async () => {
-    const answer = await post(INFER, Buffer.alloc(1024), { 'content-length': 100 * 1024 * 1024 }).catch(
-      (error: Error) => ({ status: 0, body: error.message }),
-    );
+    const answer = await post(INFER, Buffer.alloc(1024), {
+      'content-length': 100 * 1024 * 1024,
+    }).catch((error: Error) => ({ status: 0, body: error.message }));
     expect(answer.status).toBe(413);
     expect(answer.body).toContain('104857600 bytes exceeds the 67108864 allowed');
   });

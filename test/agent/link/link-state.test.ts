@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type LinkEvent,
+  type LinkState,
+  nextLinkState,
+  reconnectDelayMs,
+} from '../../../agent/link/link-state.ts';
+
+const EVENTS: readonly LinkEvent[] = [
+  { name: 'timer' },
+  { name: 'challenge' },
+  { name: 'welcome' },
+  { name: 'closed' },
+  { name: 'refused', reason: 'revoked' },
+  { name: 'stop' },
+];
+const anyEvents = fc.array(fc.constantFrom(...EVENTS), { maxLength: 40 });
+const START = { name: 'waiting', attempt: 0 } as const satisfies LinkState;
+
+const after = (...names: LinkEvent['name'][]) =>
+  names.reduce<LinkState>((state, name) => {
+    const event = EVENTS.find((each) => each.name === name);
+    if (event === undefined) throw new Error(`no event ${name}`);
+    return nextLinkState(state, event);
+  }, START);
+
+describe('the link', () => {
+  it('HELLO-1: comes online through a challenge and a welcome, in that order', () => {
+    expect(after('timer')).toEqual({ name: 'connecting', attempt: 0 });
+    expect(after('timer', 'challenge')).toEqual({ name: 'proving', attempt: 0 });
+    expect(after('timer', 'challenge', 'welcome')).toEqual({ name: 'online' });
+    expect(after('timer', 'welcome')).toEqual({ name: 'waiting', attempt: 1 });
+    expect(after('timer', 'challenge', 'challenge')).toEqual({ name: 'waiting', attempt: 1 });
+  });
+
+  it('HELLO-1: is never online without them, whatever happens', () => {
+    fc.assert(
+      fc.property(anyEvents, (events) => {
+        let state: LinkState = START;
+        for (const event of events) {
+          const before: LinkState = state;
+          state = nextLinkState(state, event);
+          if (state.name === 'online' && before.name !== 'online') {
+            expect([before.name, event.name]).toEqual(['proving', 'welcome']);
+          }
+          if (state.name === 'proving' && before.name !== 'proving') {
+            expect([before.name, event.name]).toEqual(['connecting', 'challenge']);
+          }
+        }
+      }),
+    );
+  });
+
+  it('LINK-2: counts attempts until a welcome, and starts over after one', () => {
+    expect(after('timer', 'closed', 'timer', 'closed', 'timer', 'challenge', 'closed')).toEqual({
+      name: 'waiting',
+      attempt: 3,
+    });
+    expect(after('timer', 'closed', 'timer', 'challenge', 'welcome', 'closed')).toEqual({
+      name: 'waiting',
+      attempt: 1,
+    });
+  });
+
+  it('LINK-3: stays refused, and only a stop ends that', () => {
+    const refused = { name: 'refused', reason: 'revoked' };
+    expect(after('timer', 'challenge', 'refused', 'closed', 'timer')).toEqual(refused);
+    expect(after('timer', 'refused', 'stop')).toEqual({ name: 'stopped' });
+  });
+
+  it('has an answer for every event in every state, and ends when stopped', () => {
+    fc.assert(
+      fc.property(anyEvents, anyEvents, (events, more) => {
+        const stopped = [...events, { name: 'stop' } as const, ...more].reduce(
+          nextLinkState,
+          START,
+        );
+        expect(stopped).toEqual({ name: 'stopped' });
+      }),
+    );
+  });
+});
+
+describe('LINK-1: the wait before the next attempt', () => {
+  it.each([
+    [0, 250],
+    [1, 500],
+    [4, 4_000],
+    [7, 30_000],
+    [1_000_000, 30_000],
+  ])('at attempt %i is spread from 0 to %i ms', (attempt, bound) => {
+    expect(reconnectDelayMs(attempt, 0)).toBe(0);
+    expect(reconnectDelayMs(attempt, 0.5)).toBe(bound / 2);
+    expect(reconnectDelayMs(attempt, 1 - Number.EPSILON)).toBe(bound - 1);
+  });
+
+  it('is never shorter than the server asked for, and never longer than that and 30 s', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        fc.nat(),
+        (attempt, draw, atLeastMs) => {
+          const delay = reconnectDelayMs(attempt, draw, atLeastMs);
+          expect(delay).toBeGreaterThanOrEqual(atLeastMs);
+          expect(delay).toBeLessThan(atLeastMs + 30_000);
+        },
+      ),
+    );
+  });
+});
