@@ -11,6 +11,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: PROCESS_TESTS,
+          sequence: { groupOrder: 0 },
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },
@@ -20,6 +21,8 @@ export default defineConfig({
           name: 'system',
           include: PROCESS_TESTS,
           fileParallelism: false,
+          // After the unit tests: what is measured here in milliseconds shall not compete with them.
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },

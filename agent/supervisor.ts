@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { DesiredMessage, DesiredState } from '../protocol/desired.ts';
 import type { Digest } from '../protocol/ids.ts';
+import { MAX_WINDOW_BYTES } from '../protocol/limits.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import type { AgentConfig } from './config.ts';
 import type { ModelFiles, ServingPlan, WindowMessage } from './engine/messages.ts';
@@ -13,6 +14,7 @@ import { Link } from './link/link.ts';
 import { Outbox } from './link/outbox.ts';
 import { DesiredStore, openDesired } from './rollout/desired-store.ts';
 import {
+  mayPass,
   planServing,
   type RefusedVersion,
   reportDeployments,
@@ -142,12 +144,15 @@ export class Supervisor {
     } catch (error) {
       this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
     }
-    if (lastGood !== null) await this.#serveLastGood(lastGood);
-    if (this.#desired !== null && this.#unfinished()) await this.#converge();
+    const whole = lastGood !== null && (await this.#serveLastGood(lastGood));
+    if (this.#desired !== null && (!whole || this.#unfinished())) await this.#converge();
   }
 
-  /** Brings back what ran before the restart from disk alone; versions whose files have rotted are left out. */
-  async #serveLastGood(plan: ServingPlan): Promise<void> {
+  /**
+   * Brings back what ran before the restart from disk alone; versions whose files have rotted are left out.
+   * Resolves with whether all of it is back.
+   */
+  async #serveLastGood(plan: ServingPlan): Promise<boolean> {
     const never = new AbortController().signal;
     const usable = new Set<Digest>();
     for (const manifest of new Set(
@@ -178,6 +183,8 @@ export class Supervisor {
       ];
     });
     await this.#commit({ ...plan, deployments });
+    const arms = (of: ServingPlan['deployments']) => of.flatMap((d) => d.arms).length;
+    return arms(deployments) === arms(plan.deployments);
   }
 
   #unfinished(): boolean {
@@ -190,8 +197,8 @@ export class Supervisor {
   }
 
   #isTransient(manifest: Digest): boolean {
-    const code = this.#refused.get(manifest)?.code;
-    return code === undefined || code === 'artifact-unavailable' || code === 'disk-full';
+    const refusal = this.#refused.get(manifest);
+    return refusal === undefined || mayPass(refusal.code);
   }
 
   /** Desired states are accepted one after another, in the order in which they came. */
@@ -241,6 +248,8 @@ export class Supervisor {
       .then(() => this.#convergeOnce(abort.signal))
       .catch((error: unknown) => {
         this.#log.error({ reason: messageOf(error) }, 'could not converge');
+        if (abort.signal.aborted || this.#stopping) return;
+        this.#retry = setTimeout(() => void this.#converge(), FETCH_RETRY_MS);
       });
     return this.#convergence;
   }
@@ -278,8 +287,11 @@ export class Supervisor {
   }
 
   #refuse(manifest: Digest, code: RefusedVersion['code'], detail: string): void {
+    const again = this.#refused.get(manifest)?.code === code;
     this.#refused.set(manifest, { code, detail });
     this.#files.delete(manifest);
+    // A download is retried every two seconds, perhaps for days: said once is enough.
+    if (again) return;
     this.#log.warn({ manifest, code, detail }, 'version refused');
     this.#event('version-refused', `${manifest}: ${code}: ${detail}`);
   }
@@ -287,7 +299,6 @@ export class Supervisor {
   async #commit(plan: ServingPlan): Promise<void> {
     const named = new Set(plan.deployments.flatMap((d) => d.arms.map((arm) => arm.manifest)));
     const files = [...named].flatMap((manifest) => this.#files.get(manifest) ?? []);
-    await this.#pool.prepare(files);
     await this.#pool.commit(plan, files);
     this.#serving = plan;
     this.#log.info({ generation: plan.generation, deployments: plan.deployments }, 'serving plan');
@@ -308,6 +319,13 @@ export class Supervisor {
 
   #keepWindow(window: WindowMessage): void {
     const { kind: _, ...telemetry } = window;
+    if (window.body.length > MAX_WINDOW_BYTES) {
+      // Sent, it would break the link, and be sent again at each new one.
+      const detail = `a window of ${window.body.length} bytes exceeds the ${MAX_WINDOW_BYTES} of the link: watch fewer features of "${window.deployment}"`;
+      this.#log.error({ deployment: window.deployment, detail }, 'window dropped');
+      this.#event('outbox-full', detail);
+      return;
+    }
     const droppedBefore = this.#outbox.dropped;
     const kept = this.#outbox.append(telemetry).then(
       () => {

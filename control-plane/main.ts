@@ -38,7 +38,6 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
   try {
     const key = await loadSigningKey(config.dataDir);
     const blobs = new Blobs(config.dataDir);
-    const adminToken = await firstToken(store);
     const hub = await createHub({
       store,
       key,
@@ -71,6 +70,8 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       await hub.close();
       throw error;
     }
+    // Only now: a token made by a start that then finds its port taken would never have been shown.
+    const adminToken = await firstToken(store);
     const { port } = server.address() as AddressInfo;
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return {

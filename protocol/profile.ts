@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { fromBase64, toBase64 } from './bytes.ts';
 import { ProtocolError } from './error.ts';
 import { featureNameSchema } from './ids.ts';
-import { MAX_FEATURES, MAX_PROFILE_BYTES } from './limits.ts';
+import { MAX_FEATURES, MAX_PROFILE_BYTES, MAX_WINDOW_BYTES } from './limits.ts';
 import { type Feature, type Manifest, type Prediction, rowWidth } from './manifest.ts';
 import { decodeWindow, encodeWindow } from './sketch/codec.ts';
 import { MAX_CATEGORIES } from './sketch/frequency.ts';
@@ -63,7 +63,14 @@ export function parseProfile(bytes: Uint8Array): Profile {
   try {
     const features = file.features.map(({ name, grid }) => ({ name, grid: gridOf(name, grid) }));
     const prediction = file.prediction === null ? null : gridOf('prediction', file.prediction);
-    const reference = decodeWindow(fromBase64(file.reference));
+    const encoded = fromBase64(file.reference);
+    // A window of live traffic is as large as the reference: past this bound it could never be sent.
+    if (encoded.length > MAX_WINDOW_BYTES) {
+      throw invalid(
+        `has a reference of ${encoded.length} bytes, at most ${MAX_WINDOW_BYTES} fit the link; watch fewer features`,
+      );
+    }
+    const reference = decodeWindow(encoded);
     const profile = { rows: file.rows, features, prediction, reference };
     checkReference(profile);
     return profile;

@@ -45,15 +45,15 @@ const PURE = [
   /^(?!control-plane\/cli\/).*-state\.ts$/,
   /^agent\/rollout\/serving-plan\.ts$/,
   /^agent\/engine\/observe\//,
-  /^agent\/engine\/serve\/(routing|infer-request|infer-response|json-depth|oip-error)\.ts$/,
+  /^agent\/engine\/serve\/(?!http-|infer-handler|oip-app|request-body|content-encoding)/,
   /^control-plane\/merge\/fold\.ts$/,
   /^control-plane\/decide\/(?!watch|monitoring|version-shapes)/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,
 ];
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.now\b|\bgetRandomValues\b|\brandomUUID\b|\brandomBytes\b|\bset(Timeout|Interval|Immediate)\b|\bprocess\.(env|argv|pid|hrtime|on|exit|stdout|stderr|memoryUsage|cwd)\b|\bfetch\(/;
-/** A hash is a function; everything else of Node is the world. */
-const PURE_NODE_MODULES = new Set(['node:crypto']);
+/** A hash and a look at bytes are functions; everything else of Node is the world. */
+const PURE_NODE_MODULES = new Set(['node:crypto', 'node:buffer']);
 
 const MAX_LINES = 400;
 

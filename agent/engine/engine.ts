@@ -34,6 +34,8 @@ export class Engine {
   readonly #slots = new Map<string, Slot>();
   readonly #recorders = new Map<string, Recorder>();
   /** One timer per window length: all of its deployments are cut together, at wall-clock multiples. */
+  /** Arms that are no longer served and whose last window is still to be cut. */
+  readonly #retired = new Map<Recorder, { readonly timer: NodeJS.Timeout; cut(): void }>();
   readonly #cutters = new Map<number, { startMs: number; timer: NodeJS.Timeout }>();
   #plan: ServingPlan | null = null;
   #state: ServingState = { generation: 0, deployments: new Map() };
@@ -108,6 +110,7 @@ export class Engine {
     this.#plan = plan;
     this.#agentTag = plan.agent.slice(4, 16);
     this.#retireSlots(plan);
+    this.#cutResized(before);
     this.#retireRecorders(keptRecorders, before);
     this.#scheduleCuts();
   }
@@ -140,10 +143,23 @@ export class Engine {
         .find(({ each }) => each.recorder === recorder);
       if (arm === undefined) continue;
       const startMs = this.#cutters.get(arm.windowMs)?.startMs ?? Date.now();
-      setTimeout(() => {
+      const cut = () => {
+        this.#retired.delete(recorder);
         this.#infer.recordAnswered();
         this.#emit(recorder, startMs, arm.windowMs);
-      }, RETIRED_RECORDER_GRACE_MS);
+      };
+      this.#retired.set(recorder, { timer: setTimeout(cut, RETIRED_RECORDER_GRACE_MS), cut });
+    }
+  }
+
+  /** What was counted under the old length of a window is not part of a new one. */
+  #cutResized(before: ServingState): void {
+    this.#infer.recordAnswered();
+    for (const { name, windowMs, arms } of before.deployments.values()) {
+      const now = this.#state.deployments.get(name);
+      if (now === undefined || now.windowMs === windowMs) continue;
+      const startMs = this.#cutters.get(windowMs)?.startMs ?? Date.now();
+      for (const { recorder } of arms) this.#emit(recorder, startMs, windowMs);
     }
   }
 
@@ -152,7 +168,6 @@ export class Engine {
     for (const [windowMs, cutter] of this.#cutters) {
       if (wanted.has(windowMs)) continue;
       clearTimeout(cutter.timer);
-      this.#cut(windowMs, cutter.startMs);
       this.#cutters.delete(windowMs);
     }
     for (const windowMs of wanted) {
@@ -209,6 +224,10 @@ export class Engine {
       this.#cut(windowMs, cutter.startMs);
     }
     this.#cutters.clear();
+    for (const { timer, cut } of [...this.#retired.values()]) {
+      clearTimeout(timer);
+      cut();
+    }
     await Promise.all([...this.#slots.values()].map((slot) => slot.retire()));
     this.#slots.clear();
   }

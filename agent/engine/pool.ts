@@ -22,14 +22,16 @@ export interface PoolOptions {
 interface EngineProcess {
   readonly ordinal: number;
   readonly worker: Worker;
-  /** Serves the committed plan; until then it takes no requests. */
-  ready: boolean;
+  /** Takes commands; a replacement does only once it has caught up with the committed plan. */
+  joined: boolean;
 }
 
 /** A model of gigabytes may take this long to open and warm up. */
 const PREPARE_TIMEOUT_MS = 600_000;
 const COMMAND_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 8_000;
+/** When every engine has just died, a version is judged by the first that is back; later ones are taken on trust. */
+const JOIN_WAIT_MS = 5_000;
 /** First wait before a dead engine is replaced; doubles while it keeps dying, so that a crash loop stays cheap. */
 const RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 5_000;
@@ -46,6 +48,7 @@ export class EnginePool {
   #replies = new Map<number, (reply: Reply | Error) => void>();
   #nextId = 0;
   #nextOrdinal = 0;
+  readonly #onJoin = new Set<() => void>();
   #models: readonly ModelFiles[] = [];
   #plan: ServingPlan | null = null;
   #port: number;
@@ -66,20 +69,45 @@ export class EnginePool {
     // Cluster shares a socket by the port that was asked for: with 0, an engine that comes later would get another.
     if (this.#port === 0) this.#port = await freePort(this.#options.host);
     const started = Array.from({ length: this.#options.engines }, async () => {
-      await this.#listen(await this.#fork());
+      const engine = await this.#fork();
+      this.#join(engine);
+      await this.#listen(engine);
     });
     await Promise.all(started);
     return this.#port;
   }
 
   get alive(): number {
-    return this.#engines.filter((engine) => engine.ready).length;
+    return this.#joined().length;
+  }
+
+  #joined(): EngineProcess[] {
+    return this.#engines.filter((engine) => engine.joined);
+  }
+
+  #join(engine: EngineProcess): void {
+    engine.joined = true;
+    for (const resume of [...this.#onJoin]) resume();
+  }
+
+  async #someJoined(): Promise<void> {
+    if (this.#joined().length > 0 || this.#stopping) return;
+    await new Promise<void>((resolve) => {
+      const resume = () => {
+        clearTimeout(timer);
+        this.#onJoin.delete(resume);
+        resolve();
+      };
+      const timer = setTimeout(resume, JOIN_WAIT_MS);
+      this.#onJoin.add(resume);
+    });
   }
 
   /** Loads models in every engine; a version is ready only if all of them admit it. */
   async prepare(models: readonly ModelFiles[]): Promise<PreparedModel[]> {
+    await this.#someJoined();
     const answers = await Promise.all(
-      this.#engines.map((engine) => this.#prepareIn(engine, models)),
+      this.#joined().map((engine) => this.#prepareIn(engine, models)),
     );
     return models.map(({ manifest }) => {
       const outcomes = answers.flatMap((each) => each.filter((m) => m.manifest === manifest));
@@ -95,27 +123,50 @@ export class EnginePool {
       const reply = await this.#ask(engine, { kind: 'prepare', models }, PREPARE_TIMEOUT_MS);
       return reply.kind === 'prepared' ? reply.models : [];
     } catch (error) {
-      // The process died while loading: the likeliest cause is a model it was loading.
+      // The process died while loading: the likeliest cause is a model it was loading, not one that served before.
       const detail = messageOf(error);
-      return models.map(({ manifest }) => ({
-        manifest,
-        outcome: 'refused',
-        code: 'engine-crashed',
-        detail,
-      }));
+      const served = new Set(this.#models.map((model) => model.manifest));
+      return models.map(({ manifest }) =>
+        served.has(manifest)
+          ? { manifest, outcome: 'ready' }
+          : { manifest, outcome: 'refused', code: 'engine-crashed', detail },
+      );
     }
   }
 
-  /** Switches every engine. Resolves when all of those alive serve the plan. */
+  /**
+   * Switches every engine. Resolves when all of those alive serve the plan: one that can't follow the others is
+   * replaced. Throws `AgentError` 'engine' when none can; then all keep what they served.
+   */
   async commit(plan: ServingPlan, models: readonly ModelFiles[]): Promise<void> {
+    const [planBefore, modelsBefore] = [this.#plan, this.#models];
     this.#plan = plan;
     this.#models = models;
-    await Promise.allSettled(
-      this.#engines.map(async (engine) => {
-        await this.#ask(engine, { kind: 'commit', plan });
-        engine.ready = true;
-      }),
+    const engines = this.#joined();
+    const outcomes = await Promise.allSettled(
+      engines.map((engine) => this.#serve(engine, plan, models)),
     );
+    // Dead ones come back with this plan by themselves.
+    const stuck = engines.filter(
+      ({ worker }, at) => outcomes[at].status === 'rejected' && worker.isConnected(),
+    );
+    if (stuck.length > 0 && stuck.length === engines.length) {
+      this.#plan = planBefore;
+      this.#models = modelsBefore;
+      const reason = outcomes.find((outcome) => outcome.status === 'rejected')?.reason;
+      throw new AgentError('engine', `no engine can serve the plan: ${messageOf(reason)}`);
+    }
+    for (const engine of stuck) engine.worker.process.kill('SIGKILL');
+  }
+
+  async #serve(
+    engine: EngineProcess,
+    plan: ServingPlan,
+    models: readonly ModelFiles[],
+  ): Promise<void> {
+    // Loaded already in all but an engine that joined since: then this is an empty round trip.
+    await this.#prepareIn(engine, models);
+    await this.#ask(engine, { kind: 'commit', plan });
   }
 
   /** A new engine that listens to commands. */
@@ -123,7 +174,7 @@ export class EnginePool {
     const ordinal = this.#nextOrdinal;
     this.#nextOrdinal += 1;
     const worker = cluster.fork({ DRIFTLINE_ENGINE: String(ordinal), ORT_DISABLE_TELEMETRY: '1' });
-    const engine = { ordinal, worker, ready: false };
+    const engine = { ordinal, worker, joined: false };
     worker.on('error', () => undefined); // the exit that follows is what is acted on
     this.#engines.push(engine);
     await new Promise<void>((resolve, reject) => {
@@ -206,17 +257,19 @@ export class EnginePool {
     setTimeout(() => void this.#replace(), delay);
   }
 
-  /** A new engine takes connections only once it serves what the others serve. */
+  /** A new engine takes connections, and commands, only once it serves what the others serve. */
   async #replace(): Promise<void> {
     if (this.#stopping) return;
     let engine: EngineProcess | null = null;
     try {
       engine = await this.#fork();
-      if (this.#plan !== null) {
-        await this.#prepareIn(engine, this.#models);
-        await this.#ask(engine, { kind: 'commit', plan: this.#plan });
-        engine.ready = true;
+      let served: ServingPlan | null = null;
+      // A newer plan may be committed while this one loads.
+      while (served !== this.#plan && this.#plan !== null) {
+        served = this.#plan;
+        await this.#serve(engine, served, this.#models);
       }
+      this.#join(engine);
       await this.#listen(engine);
     } catch (error) {
       // Its exit starts the next attempt.

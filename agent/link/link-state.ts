@@ -91,6 +91,8 @@ export function nextLinkState(state: LinkState, event: LinkEvent): LinkState {
 
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 30_000;
+/** Longest wait that a server can ask for. Past 2^31 ms a timer fires at once, and the wait would be a storm. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /**
  * Full jitter: uniform between 0 and a doubling bound, so that a fleet that lost its control plane at one
@@ -98,5 +100,5 @@ const MAX_DELAY_MS = 30_000;
  */
 export function reconnectDelayMs(attempt: number, draw: number, atLeastMs = 0): number {
   const bound = Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt, 16));
-  return atLeastMs + Math.floor(draw * bound);
+  return Math.min(atLeastMs, MAX_RETRY_AFTER_MS) + Math.floor(draw * bound);
 }

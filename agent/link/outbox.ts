@@ -5,6 +5,7 @@ import { ProtocolError } from '../../protocol/error.ts';
 import { crc32 } from '../../protocol/sketch/crc32.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
 import { decodeUp, encodeUp } from '../../protocol/wire.ts';
+import { syncFolder } from '../store/atomic-file.ts';
 
 export interface OutboxItem {
   readonly boot: string;
@@ -88,7 +89,10 @@ export class Outbox {
     return this.#sequence;
   }
 
-  /** Numbers a window, writes it through to the disk, and only then gives it to be sent. */
+  /**
+   * Numbers a window, writes it through to the disk, and only then gives it to be sent. Rejects when the disk does
+   * not take it: then it is kept in memory alone, to be sent while the agent runs.
+   */
   append(window: Omit<TelemetryMessage, 'kind' | 'boot' | 'sequence'>): Promise<OutboxItem> {
     this.#sequence += 1;
     const sequence = this.#sequence;
@@ -106,28 +110,45 @@ export class Outbox {
       this.#segmentNumber += 1;
       const path = join(this.#folder, `${String(this.#segmentNumber).padStart(12, '0')}.seg`);
       this.#active = { file: await open(path, 'a', 0o600), path, size: 0, last: null };
+      await syncFolder(this.#folder);
     }
     const record = Buffer.alloc(RECORD_HEADER_BYTES + item.frame.length);
     record.writeUInt32LE(item.frame.length, 0);
     record.writeUInt32LE(crc32(item.frame), 4);
     record.set(item.frame, RECORD_HEADER_BYTES);
-    await this.#active.file.write(record);
-    await this.#active.file.datasync();
-    this.#active.size += record.length;
-    this.#active.last = item;
-    this.#items.push(item);
-    this.#bytes += item.frame.length;
-    if (this.#bytes <= this.#maxBytes) return;
-    while (this.#bytes > this.#maxBytes) this.#dropOldest();
-    // Nobody acknowledges what was dropped: without this the disk would fill while the control plane is away.
-    await this.#removeAcknowledged();
+    try {
+      await this.#append(this.#active, record);
+      this.#active.last = item;
+    } finally {
+      this.#items.push(item);
+      this.#bytes += item.frame.length;
+      // Nobody acknowledges what is dropped: its segments must go, or the disk would fill while the link is down.
+      if (this.#dropOverBound()) await this.#removeAcknowledged();
+    }
   }
 
-  #dropOldest(): void {
-    const oldest = this.#items.shift();
-    if (oldest === undefined) return;
-    this.#bytes -= oldest.frame.length;
-    this.dropped += 1;
+  /** A record as a whole or nothing of it: behind half a record, a restart would read none of those that follow. */
+  async #append(active: { file: FileHandle; size: number }, record: Uint8Array): Promise<void> {
+    try {
+      // `writeFile` and not `write`, which may stop half-way on a disk that fills up.
+      await active.file.writeFile(record);
+      await active.file.datasync();
+      active.size += record.length;
+    } catch (error) {
+      await active.file.truncate(active.size);
+      throw error;
+    }
+  }
+
+  #dropOverBound(): boolean {
+    const before = this.dropped;
+    while (this.#bytes > this.#maxBytes) {
+      const oldest = this.#items.shift();
+      if (oldest === undefined) break;
+      this.#bytes -= oldest.frame.length;
+      this.dropped += 1;
+    }
+    return this.dropped > before;
   }
 
   async #seal(): Promise<void> {

@@ -9,6 +9,11 @@ export interface RefusedVersion {
   readonly detail: string;
 }
 
+/** Whether a version may be had later: the network comes back, a disk is cleared. */
+export function mayPass(code: RefusalCode): boolean {
+  return code === 'artifact-unavailable' || code === 'disk-full';
+}
+
 /**
  * What to serve, given what is wanted, what this host refuses and what it serves now. Pure.
  *
@@ -68,7 +73,10 @@ export function reportDeployments(
     const served = serving?.deployments.find((d) => d.name === wanted.name)?.arms ?? [];
     const arms: ReportedDeployment['arms'] = wanted.arms.map(({ arm, version, manifest }) => {
       const refusal = refused.get(manifest);
-      if (refusal !== undefined) return { arm, version, manifest, state: 'refused', ...refusal };
+      // A NACK takes a rollout back for good, and a download that broke off says nothing against the version.
+      if (refusal !== undefined && refusal.code !== 'artifact-unavailable') {
+        return { arm, version, manifest, state: 'refused', ...refusal };
+      }
       const live = served.find((each) => each.manifest === manifest && each.arm === arm);
       return live === undefined
         ? { arm, version, manifest, state: 'fetching' }

@@ -12,11 +12,13 @@ export interface DeployOptions {
   readonly window?: string;
   readonly strategy: string;
   readonly canaryAgents: string;
-  readonly share: string;
+  readonly share?: string;
   readonly observe: string;
   readonly wait: boolean;
 }
 
+/** Share of the traffic for a candidate on all agents of a deployment. */
+const SHARED = 0.5;
 /** Fetching a large model over a slow line; the deployment goes on without this command. */
 const CONVERGE_MS = 120_000;
 
@@ -46,7 +48,7 @@ export async function deploy(
     const told = '--to and --window change a deployment at once: add --strategy all-at-once';
     throw new CliError('usage', told);
   }
-  await deployByCanary(context, path, version, options);
+  await deployByCanary(context, path, version, present.agents.length, options);
 }
 
 async function deployEverywhere(
@@ -107,18 +109,22 @@ async function deployByCanary(
   { client, terminal }: Context,
   path: string,
   version: number,
+  targets: number,
   options: DeployOptions,
 ): Promise<void> {
+  const agents = parseInteger('--canary-agents', options.canaryAgents, 1, 1_000_000);
+  // Somebody must go on answering with the old version, or there is nothing to compare with.
+  const byDefault = agents < targets ? 1 : SHARED;
+  const share = options.share === undefined ? byDefault : parseShare('--share', options.share);
   const request: Partial<RolloutRequest> = {
     version,
-    canary: {
-      agents: parseInteger('--canary-agents', options.canaryAgents, 1, 1_000_000),
-      share: parseShare('--share', options.share),
-    },
+    canary: { agents, share },
     observeMs: parseDuration('--observe', options.observe),
   };
   let rollout = await client.post<RolloutView>(`${path}/rollouts`, request);
-  terminal.say(`rollout ${terminal.paint('bold', rollout.id)} began`);
+  const where = agents < targets ? `${agents} of ${targets} agents` : 'all agents';
+  const part = share < 1 ? `, with ${Math.round(100 * share)} % of their traffic` : '';
+  terminal.say(`rollout ${terminal.paint('bold', rollout.id)} began on ${where}${part}`);
   if (options.wait) {
     const read = async () => {
       rollout = await client.get<RolloutView>(`/api/v1/rollouts/${rollout.id}`);

@@ -94,7 +94,7 @@ command('deploy <model@version>', 'serve a version; an existing deployment moves
   .option('--window <duration>', 'length of a monitoring window')
   .option('--strategy <canary|all-at-once>', 'how an existing deployment moves', 'canary')
   .option('--canary-agents <n>', 'agents that get the candidate first', '1')
-  .option('--share <0..1>', 'share of their traffic that it gets', '1')
+  .option('--share <0..1>', 'share of their traffic that it gets (default 1; 0.5 if they are all)')
   .option('--observe <duration>', 'how long it must hold before it is promoted', '5m')
   .option('--no-wait', 'do not wait for the outcome')
   .action((version: string, options) =>

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { LinkErrorCode } from '../../protocol/error.ts';
 import { type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
-import type { AgentId } from '../../protocol/ids.ts';
+import type { AgentId, Labels } from '../../protocol/ids.ts';
+import { MAX_LABELS } from '../../protocol/limits.ts';
 import { type SigningKey, verifyBytes } from '../../protocol/signing.ts';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { record } from '../audit/record.ts';
@@ -90,11 +91,17 @@ async function join(
   }
   const { name } = request;
   // What the token grants wins: labels decide what a host gets, and hosts don't decide that.
-  const labels = { ...request.labels, ...granted };
+  const labels = boundedLabels(granted, request.labels);
   const { publicKey, serving, capabilities } = hello;
   await insertAgent(tx, { id, name, publicKey, labels, serving, capabilities }, now);
   await record(tx, now, `agent:${id}`, 'agent.joined', `agent:${id}`, { name, labels });
   return { kind: 'admitted', agent: id, name };
+}
+
+/** Both may be at their bound; together they would be an agent that no list could show. */
+function boundedLabels(granted: Labels, wished: Labels): Labels {
+  const others = Object.entries(wished).filter(([key]) => !Object.hasOwn(granted, key));
+  return Object.fromEntries([...Object.entries(granted), ...others].slice(0, MAX_LABELS));
 }
 
 function deny(code: LinkErrorCode, detail: string): Admission {

@@ -23,7 +23,7 @@ import {
 export const HELLO_TIMEOUT_MS = 10_000;
 /** A link that is silent for two of these is dead, whatever TCP believes. */
 export const PING_INTERVAL_MS = 15_000;
-/** Windows of one host that wait for their commit before its socket is read no further. */
+/** Messages of one host that wait for their commit before its socket is read no further. */
 export const MAX_UNCOMMITTED = 256;
 /** A host that reads so slowly is dropped: desired state is a snapshot, it gets the latest later. */
 export const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
@@ -122,8 +122,9 @@ export class Session {
     if (state.kind !== 'joined') return;
     const { agent } = state;
     if (message.kind === 'telemetry') this.#run('telemetry', this.#commit(agent, message));
-    else if (message.kind === 'report') this.#run('report', this.#deps.onReport(agent, message));
-    else this.#run('event', this.#deps.onEvent(agent, message));
+    else if (message.kind === 'report') {
+      this.#run('report', this.#counted(this.#deps.onReport(agent, message)));
+    } else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
   }
 
   async #welcome(hello: HelloMessage): Promise<void> {
@@ -139,15 +140,20 @@ export class Session {
     await this.#deps.onJoined(this, agent);
   }
 
-  async #commit(agent: AgentId, message: TelemetryMessage): Promise<void> {
+  /** Work that ends in the database: a host that makes more than it takes is read no further. */
+  async #counted(work: Promise<void>): Promise<void> {
     this.#uncommitted += 1;
     if (this.#uncommitted >= MAX_UNCOMMITTED) this.#socket.pause();
     try {
-      await this.#deps.onTelemetry(agent, message);
+      await work;
     } finally {
       this.#uncommitted -= 1;
       if (this.#socket.isPaused && this.#uncommitted <= MAX_UNCOMMITTED / 2) this.#socket.resume();
     }
+  }
+
+  async #commit(agent: AgentId, message: TelemetryMessage): Promise<void> {
+    await this.#counted(this.#deps.onTelemetry(agent, message));
     this.send({ kind: 'ack', boot: message.boot, sequence: message.sequence });
   }
 
@@ -155,6 +161,8 @@ export class Session {
   #run(where: string, work: Promise<void>): void {
     work.catch((error: unknown) => {
       this.#deps.onFailure(where, error);
+      // Closed at once: what is still in the socket must not overtake what failed.
+      this.#step({ kind: 'lost' }, '');
       this.#socket.terminate();
     });
   }

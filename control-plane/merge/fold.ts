@@ -9,6 +9,12 @@ import {
   type WindowSketch,
 } from '../../protocol/sketch/window.ts';
 
+/** Windows of one host that were added up may need more bytes than each of them. */
+const STORED_LIMITS = {
+  maxBytes: 16 * MAX_WINDOW_BYTES,
+  maxFeatures: MAX_FEATURES,
+  maxBins: MAX_BINS,
+};
 const LIMITS = { maxBytes: MAX_WINDOW_BYTES, maxFeatures: MAX_FEATURES, maxBins: MAX_BINS };
 
 export type Decoded =
@@ -32,10 +38,13 @@ export function decodeOnGrids(body: Uint8Array, grids: WindowGrids): Decoded {
   }
 }
 
-/** `stored` plus `window`, encoded; `stored` null when it is the first. */
+/**
+ * `stored` plus `window`, encoded; `stored` null when it is the first. Throws `SketchError` when a sum is past what
+ * counts hold.
+ */
 export function foldWindow(stored: Uint8Array | null, window: WindowSketch): Uint8Array {
   if (stored === null) return encodeWindow(window);
-  const into = decodeWindow(stored, LIMITS);
+  const into = decodeWindow(stored, STORED_LIMITS);
   mergeWindow(into, window);
   return encodeWindow(into);
 }

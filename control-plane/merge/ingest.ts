@@ -1,4 +1,5 @@
 import type { Digest } from '../../protocol/ids.ts';
+import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
 import type { Store } from '../store/database.ts';
@@ -89,8 +90,19 @@ export class Ingest {
       if (merged.length > 0) this.#deps.onMerged(merged);
       for (const waiting of group) waiting.resolve();
     } catch (error) {
-      for (const waiting of group) waiting.reject(error);
+      this.#rejectAll(group, error);
     }
+  }
+
+  /**
+   * With a window that could not be stored goes everything behind it of the same boot: merged, a later one would
+   * move the cursor past the earlier one, which would then be taken for a duplicate when it is sent again.
+   */
+  #rejectAll(group: readonly Waiting[], error: unknown): void {
+    const broken = new Set(group.map(({ item }) => bootOf(item)));
+    const behind = this.#waiting.filter(({ item }) => broken.has(bootOf(item)));
+    this.#waiting = this.#waiting.filter(({ item }) => !broken.has(bootOf(item)));
+    for (const waiting of [...group, ...behind]) waiting.reject(error);
   }
 
   async #commit(items: readonly TelemetryItem[]): Promise<MergedWindow[]> {
@@ -110,8 +122,13 @@ export class Ingest {
         reasons.set(item, decoded.reason);
         return null;
       }
+      const folded = add(stored, decoded.window);
+      if (folded.kind === 'refused') {
+        reasons.set(item, folded.reason);
+        return null;
+      }
       windows.set(item, decoded.window);
-      return add(stored, decoded.window);
+      return folded.sum;
     };
     const { merged, refused }: Committed = await this.#deps.store.write((tx) =>
       commitTelemetry(tx, items, fold, this.#deps.now()),
@@ -142,11 +159,26 @@ function decode(item: TelemetryItem, shape: MonitorShape | undefined) {
   return { kind: 'refused' as const, reason: `no version has the manifest ${item.manifest}` };
 }
 
-function add(stored: Folded | null, window: WindowSketch): Folded {
-  return {
-    requests: (stored?.requests ?? 0) + window.requests,
-    rows: (stored?.rows ?? 0) + window.rows,
-    errors: (stored?.errors ?? 0) + window.errors,
-    body: foldWindow(stored?.body ?? null, window),
-  };
+type Sum =
+  | { readonly kind: 'sum'; readonly sum: Folded }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** Counts that no longer fit are that host's trouble: thrown, they would fail every window in the group, for ever. */
+function add(stored: Folded | null, window: WindowSketch): Sum {
+  try {
+    const sum = {
+      requests: (stored?.requests ?? 0) + window.requests,
+      rows: (stored?.rows ?? 0) + window.rows,
+      errors: (stored?.errors ?? 0) + window.errors,
+      body: foldWindow(stored?.body ?? null, window),
+    };
+    return { kind: 'sum', sum };
+  } catch (cause) {
+    if (!(cause instanceof SketchError)) throw cause;
+    return { kind: 'refused', reason: cause.message };
+  }
+}
+
+function bootOf({ agentId, boot }: TelemetryItem): string {
+  return `${agentId} ${boot}`;
 }

@@ -203,7 +203,10 @@ export async function pointBack(
   const from = ended === null ? before.version : ended.row.toVersion;
   const to = request.to ?? (ended === null ? before.previousVersion : version);
   if (to === null) {
-    throw new ControlError('conflict', `"${name}" had no version before ${model}@${from}`);
+    throw new ControlError(
+      'conflict',
+      `there is nothing before ${model}@${from} to go back to; name a version with "to"`,
+    );
   }
   if (to === from) {
     throw new ControlError('conflict', `"${name}" answers with ${model}@${to} already`);
@@ -211,7 +214,8 @@ export async function pointBack(
   const { manifest } = await versionOf(tx, model, to);
   if (to !== version) {
     await forgetRefusals(tx, name, manifest);
-    await updateDeployment(tx, name, { version: to, previousVersion: version, updatedAt: now });
+    // Not `version`: pressing the button twice must never bring back what was just taken away.
+    await updateDeployment(tx, name, { version: to, previousVersion: null, updatedAt: now });
   }
   const detail = { from, to, reason: request.reason };
   await record(tx, now, actor, 'deployment.rolled-back', `deployment:${name}`, detail);

@@ -1,4 +1,4 @@
-import { open, readFile } from 'node:fs/promises';
+import { link, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   generateSigningKey,
@@ -16,14 +16,17 @@ export async function loadSigningKey(dataDir: string): Promise<SigningKey> {
   const stored = await readIfThere(file);
   if (stored !== null) return importSigningKey(privateJwkSchema.parse(JSON.parse(stored)));
   const { key, jwk } = await generateSigningKey();
-  // 'wx': never over an existing key, which agents have pinned.
-  const handle = await open(file, 'wx', 0o600);
+  const temporary = `${file}.${process.pid}.tmp`;
+  const handle = await open(temporary, 'w', 0o600);
   try {
     await handle.writeFile(`${JSON.stringify(jwk)}\n`);
     await handle.sync();
   } finally {
     await handle.close();
   }
+  // Whole or not at all, and never over an existing key, which agents have pinned: `link` fails where `rename` replaces.
+  await link(temporary, file);
+  await unlink(temporary);
   return key;
 }
 

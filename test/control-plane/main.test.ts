@@ -32,6 +32,18 @@ test('the first start makes the admin token, the second finds it', async () => {
   await second.close();
 });
 
+test('a first start that finds its port taken does not use up the admin token', async () => {
+  const fresh = await mkdtemp(join(tmpdir(), 'driftline-port-'));
+  const taken = await start();
+  const config = { dataDir: fresh, host: '127.0.0.1', hostNames: [] };
+  await expect(startControlPlane({ ...config, port: taken.port }, log)).rejects.toThrow();
+  const control = await startControlPlane({ ...config, port: 0 }, log);
+  expect(control.adminToken).toMatch(/^dlt_/);
+  await control.close();
+  await taken.close();
+  await rm(fresh, { recursive: true });
+});
+
 test('a stop takes less than two seconds with an event stream and a link open', async () => {
   const fresh = await mkdtemp(join(tmpdir(), 'driftline-stop-'));
   const control = await startControlPlane(
@@ -69,6 +81,7 @@ test('an upgrade from a strange host, to a strange path or of no URL harms nothi
 test('the command line', () => {
   expect(parseControlConfig(['--data', '/d', '--port', '0', '--allow-host', 'a.example'])).toEqual({
     dataDir: '/d',
+    keepWindowsMs: 14 * 86_400_000,
     host: '127.0.0.1',
     port: 0,
     hostNames: ['a.example'],

@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { InferHandler } from './infer-handler.ts';
@@ -20,10 +21,34 @@ export function createHttpServer(infer: InferHandler, app: Hono): Server {
     if (target === null) rest(req, res);
     else infer.handle(target.model, target.version, req, res);
   });
+  server.on('clientError', refuseConnection);
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   return server;
+}
+
+const STATUS_OF_PARSE_ERROR: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+]);
+
+/** Bytes that are no HTTP request: node would answer them with an empty body. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const answered: unknown = Reflect.get(socket, '_httpMessage');
+  const begun = answered instanceof ServerResponse && answered.headersSent;
+  if (!socket.writable || begun || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = STATUS_OF_PARSE_ERROR.get(error.code ?? '') ?? '400 Bad Request';
+  const body = JSON.stringify({
+    error: `not a valid HTTP request: ${error.message}`,
+    code: 'bad_request',
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 /** `/v2/models/{m}[/versions/{v}]/infer`, percent-decoded; null for any other path. */

@@ -2,9 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { rowsOf } from '../../../protocol/profile.ts';
 import { messageOf } from '../../error.ts';
 import type { Tensor } from '../model/runtime.ts';
+import { type Encoding, requestEncoding, unpack } from './content-encoding.ts';
+import { HEADER_LENGTH, headerLengthOf } from './header-length.ts';
+import { refuse, sendAnswer } from './http-answer.ts';
 import { type InferRequest, parseInferRequest } from './infer-request.ts';
-import { renderInferResponse } from './infer-response.ts';
+import { type InferAnswer, type Provenance, renderInferResponse } from './infer-response.ts';
+import { type RequestTimes, statisticsOf } from './model-statistics.ts';
 import { OipError } from './oip-error.ts';
+import { readBody } from './request-body.ts';
 import { armFor, deploymentOf, type ServedArm, type ServingState } from './routing.ts';
 
 export interface InferContext {
@@ -16,10 +21,21 @@ export interface InferContext {
 
 interface Observation {
   arm: ServedArm;
+  deployment: string;
   inputs: ReadonlyMap<string, Tensor>;
   outputs: ReadonlyMap<string, Tensor>;
   rows: number;
-  latencyUs: number;
+  times: RequestTimes;
+}
+
+/** One request on its way: where it came from and when. */
+interface Call {
+  readonly name: string;
+  readonly version: string | null;
+  readonly headerLength: number | null;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly startedAt: number;
 }
 
 /**
@@ -36,57 +52,61 @@ export class InferHandler {
 
   handle(name: string, version: string | null, req: IncomingMessage, res: ServerResponse): void {
     const startedAt = performance.now();
-    const encoding = req.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity') {
-      refuse(res, new OipError('unsupported_encoding', `content-encoding "${encoding}" is not supported; send the body as it is`));
+    let encoding: Encoding | null;
+    let headerLength: number | null;
+    try {
+      encoding = requestEncoding(req.headers['content-encoding']);
+      headerLength = headerLengthOf(req.headers[HEADER_LENGTH]);
+    } catch (error) {
+      refuse(res, error, true);
       req.resume();
       return;
     }
-    readBody(req, this.#context.maxBodyBytes).then(
-      (body) => this.#infer(name, version, body, res, startedAt),
+    const { maxBodyBytes } = this.#context;
+    const call = { name, version, headerLength, req, res, startedAt };
+    readBody(req, maxBodyBytes, headerLength ?? 0).then(
+      (body) =>
+        encoding === null ? this.#infer(call, body) : this.#inferPacked(call, body, encoding),
       (error: unknown) => refuse(res, error, true),
     );
   }
 
-  async #infer(
-    name: string,
-    version: string | null,
-    body: Buffer,
-    res: ServerResponse,
-    startedAt: number,
-  ): Promise<void> {
+  async #inferPacked(call: Call, packed: Buffer, encoding: Encoding): Promise<void> {
+    let body: Buffer;
     try {
+      body = await unpack(packed, encoding, this.#context.maxBodyBytes);
+    } catch (error) {
+      refuse(call.res, error);
+      return;
+    }
+    await this.#infer(call, body);
+  }
+
+  async #infer(call: Call, body: Buffer): Promise<void> {
+    const { name, res, startedAt } = call;
+    try {
+      // The model's time is the dear part: a client that has left is not computed for.
+      if (res.destroyed) return;
       const state = this.#context.state();
-      const arm = armFor(deploymentOf(state, name), version, Math.random());
-      const request = parseInferRequest(body, arm.slot.manifest);
-      const rows = rowsOf(arm.slot.manifest, shapesOf(request));
-      const outputs = await runModel(arm, request);
+      const arm = armFor(deploymentOf(state, name), call.version, Math.random());
+      const request = parseInferRequest(body, call.headerLength, arm.slot.manifest);
+      const rows = rowsIn(arm, request);
+      const parsedAt = performance.now();
+      const outputs = await runModel(arm, name, request, parsedAt);
+      const ranAt = performance.now();
       const from = {
         deployment: name,
         version: arm.version,
-        decision: this.#context.nextDecision(arm, rows),
+        decision: this.#context.nextDecision(arm, Math.max(rows, 1)),
         arm: arm.arm,
         generation: state.generation,
       };
-      respond(res, 200, this.#render(arm, request, from, outputs));
-      const latencyUs = (performance.now() - startedAt) * 1000;
-      this.#observe({ arm, inputs: request.inputs, outputs, rows, latencyUs });
+      const sent = sendAnswer(call.req, res, render(arm, request, from, outputs, startedAt));
+      const times = { startedAt, parsedAt, ranAt, answeredAt: performance.now() };
+      this.#observe({ arm, deployment: name, inputs: request.inputs, outputs, rows, times });
+      if (sent !== null) await sent;
     } catch (error) {
       refuse(res, error);
-    }
-  }
-
-  #render(
-    arm: ServedArm,
-    request: InferRequest,
-    from: Parameters<typeof renderInferResponse>[1],
-    outputs: ReadonlyMap<string, Tensor>,
-  ): string {
-    try {
-      return renderInferResponse(request.id, from, outputs, request.outputs);
-    } catch (error) {
-      if (error instanceof OipError && error.status >= 500) arm.recorder.failed();
-      throw error;
     }
   }
 
@@ -99,18 +119,26 @@ export class InferHandler {
   recordAnswered(): void {
     const observed = this.#observed;
     this.#observed = [];
-    for (const { arm, inputs, outputs, rows, latencyUs } of observed) {
+    for (const { arm, deployment, inputs, outputs, rows, times } of observed) {
+      const latencyUs = (times.answeredAt - times.startedAt) * 1000;
       arm.recorder.answered(inputs, outputs, rows, latencyUs);
+      statisticsOf(arm.slot, deployment).answered(rows, times);
     }
   }
 }
 
-async function runModel(arm: ServedArm, request: InferRequest): Promise<Map<string, Tensor>> {
+async function runModel(
+  arm: ServedArm,
+  deployment: string,
+  request: InferRequest,
+  startedAt: number,
+): Promise<Map<string, Tensor>> {
   arm.slot.enter();
   try {
     return await arm.slot.session.run(request.inputs);
   } catch (cause) {
     arm.recorder.failed();
+    statisticsOf(arm.slot, deployment).failed(performance.now() - startedAt);
     throw new OipError('model_failed', `the model failed: ${messageOf(cause).slice(0, 500)}`, {
       cause,
     });
@@ -119,56 +147,46 @@ async function runModel(arm: ServedArm, request: InferRequest): Promise<Map<stri
   }
 }
 
-function shapesOf(request: InferRequest): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
-  for (const [name, tensor] of request.inputs) shapes.set(name, tensor.shape);
-  return shapes;
-}
-
-/** The whole body, refused before it is read when its declared length is over the bound. */
-function readBody(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const tooLarge = (bytes: string) =>
-      new OipError('body_too_large', `a body of ${bytes} bytes exceeds the ${maxBytes} allowed`);
-    const declared = Number(req.headers['content-length'] ?? 0);
-    if (declared > maxBytes) {
-      reject(tooLarge(String(declared)));
-      return;
-    }
-    const chunks: Buffer[] = [];
-    let size = 0;
-    req.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBytes) {
-        chunks.length = 0;
-        req.removeAllListeners('data');
-        reject(tooLarge(`more than ${maxBytes}`));
-        return;
-      }
-      chunks.push(chunk);
-    });
-    req.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    req.on('error', (cause) => reject(new OipError('bad_request', 'the request was cut off', { cause })));
-    // A client that hangs up is answered by nobody; the promise only has to settle.
-    req.on('aborted', () => reject(new OipError('bad_request', 'the client hung up')));
-  });
-}
-
-function respond(res: ServerResponse, status: number, body: string): void {
-  if (res.destroyed || res.headersSent) return;
-  const length = Buffer.byteLength(body);
-  res.writeHead(status, { 'content-type': 'application/json', 'content-length': length });
-  res.end(body);
-}
-
-/** `closing`: the body was not read to its end, so the connection can't be used again. */
-export function refuse(res: ServerResponse, error: unknown, closing = false): void {
-  const known =
-    error instanceof OipError ? error : new OipError('model_failed', 'internal error', { cause: error });
-  if (closing && !res.headersSent) {
-    res.setHeader('connection', 'close');
-    // Give the answer time to arrive before the unread rest of the body resets the connection.
-    res.once('finish', () => setTimeout(() => res.socket?.destroy(), 500).unref());
+function render(
+  arm: ServedArm,
+  request: InferRequest,
+  from: Provenance,
+  outputs: ReadonlyMap<string, Tensor>,
+  startedAt: number,
+): InferAnswer {
+  try {
+    return renderInferResponse(request.id, from, outputs, request.outputs);
+  } catch (error) {
+    if (!(error instanceof OipError) || error.code !== 'non_finite_output') throw error;
+    // Not the model's failure when NaN went in: then it was asked for in a form that cannot carry it.
+    if (hasNonFinite(request.inputs)) throw new OipError('non_finite_input', error.message);
+    arm.recorder.failed();
+    statisticsOf(arm.slot, from.deployment).failed(performance.now() - startedAt);
+    throw error;
   }
-  respond(res, known.status, known.body);
+}
+
+function hasNonFinite(inputs: ReadonlyMap<string, Tensor>): boolean {
+  for (const { data, datatype } of inputs.values()) {
+    // FP16 and BF16 have all exponent bits set exactly in infinities and NaN.
+    const exponent = datatype === 'FP16' ? 0x7c00 : datatype === 'BF16' ? 0x7f80 : 0;
+    if (exponent !== 0 && data instanceof Uint16Array) {
+      if (data.some((bits) => (bits & exponent) === exponent)) return true;
+    } else if (data instanceof Float32Array || data instanceof Float64Array) {
+      if (!data.every(Number.isFinite)) return true;
+    }
+  }
+  return false;
+}
+
+/** Rows of a request; 0 where its tensors are empty, whatever their other dimensions claim. */
+function rowsIn(arm: ServedArm, request: InferRequest): number {
+  const shapes = new Map<string, readonly number[]>();
+  let most = 0;
+  for (const [name, tensor] of request.inputs) {
+    shapes.set(name, tensor.shape);
+    most = Math.max(most, tensor.data.length);
+  }
+  const rows = rowsOf(arm.slot.manifest, shapes);
+  return rows > most ? 0 : rows;
 }

@@ -37,8 +37,10 @@ const INPUT_SOURCES = ['data', 'parameters.binary_data_size', 'parameters.shared
  */
 export function parseInferHeader(json: Buffer, manifest: Manifest): InferHeader {
   const { id, inputs, outputs, parameters } = parseJson(json);
-  if (id !== undefined && typeof id !== 'string')
+  // Clients that dump their objects whole send null for what is not set.
+  if (id !== undefined && id !== null && typeof id !== 'string') {
     throw bad(`"id" must be a string, got ${typeof id}`);
+  }
   if (!Array.isArray(inputs)) throw bad('"inputs" must be an array of tensors');
   const exact = new JsonScalars(json);
   const parsed: HeaderInput[] = [];
@@ -107,7 +109,10 @@ function parseInput(
       `input "${spec.name}" has datatype ${showValue(datatype)}; the model takes ${spec.datatype}`,
     );
   }
-  const sizeBytes = parameters === undefined ? undefined : binarySize(parameters, data, spec);
+  const sizeBytes =
+    parameters === undefined || parameters === null
+      ? undefined
+      : binarySize(parameters, data, spec);
   if (sizeBytes !== undefined) return binaryInput(spec, checkedShape, sizeBytes);
   if (!Array.isArray(data)) throw bad(`input "${spec.name}" needs "data", an array`);
   const flat = flatten(data, checkedShape, spec.name);
@@ -129,7 +134,9 @@ function binarySize(parameters: unknown, data: unknown, spec: TensorSpec): unkno
   }
   const sizeBytes: unknown = Reflect.get(parameters, 'binary_data_size');
   const region: unknown = Reflect.get(parameters, 'shared_memory_region');
-  const given = [data, sizeBytes, region].filter((source) => source !== undefined).length;
+  const given = [data ?? undefined, sizeBytes, region].filter(
+    (source) => source !== undefined,
+  ).length;
   if (given > 1) {
     throw bad(`input "${spec.name}" must set only one of ${INPUT_SOURCES.join(', ')}`);
   }

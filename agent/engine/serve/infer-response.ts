@@ -1,5 +1,7 @@
 import type { Tensor } from '../model/runtime.ts';
 import { OipError } from './oip-error.ts';
+import type { OutputSelection } from './output-selection.ts';
+import { bytesOf } from './tensor-bytes.ts';
 
 export interface Provenance {
   readonly deployment: string;
@@ -9,49 +11,78 @@ export interface Provenance {
   readonly generation: number;
 }
 
+/** An answer for the wire: its JSON, and the tensors that follow it, or null when all of it is JSON. */
+export interface InferAnswer {
+  readonly json: string;
+  readonly tensors: readonly Buffer[] | null;
+}
+
 /**
- * An OIP v2 JSON answer as text. Written by hand: numbers are joined straight from the typed array, which also
- * keeps INT64 exact. Throws `OipError` 'non_finite_output', because JSON has no NaN and inventing a value for it
- * would be a silent wrong answer.
+ * An OIP v2 answer. Written by hand: numbers are joined straight from the typed array, which also keeps INT64 exact,
+ * and binary outputs are views of the runtime's memory. Throws `OipError` 'non_finite_output', because JSON has no
+ * NaN and inventing a value for it would be a silent wrong answer; in binary every bit pattern passes.
  */
 export function renderInferResponse(
   id: string | null,
   from: Provenance,
   outputs: ReadonlyMap<string, Tensor>,
-  wanted: readonly string[] | null,
-): string {
+  selection: OutputSelection,
+): InferAnswer {
   const rendered: string[] = [];
+  const tensors: Buffer[] = [];
   for (const [name, tensor] of outputs) {
-    if (wanted === null || wanted.includes(name)) rendered.push(renderOutput(name, tensor));
+    const binary = selection.named === null ? selection.binary : selection.named.get(name);
+    if (binary === undefined) continue;
+    if (binary) {
+      const bytes = bytesOf(tensor);
+      tensors.push(bytes);
+      rendered.push(
+        `${describeOutput(name, tensor)},"parameters":{"binary_data_size":${bytes.length}}}`,
+      );
+    } else rendered.push(`${describeOutput(name, tensor)},"data":[${renderData(name, tensor)}]}`);
   }
   const idPart = id === null ? '' : `"id":${JSON.stringify(id)},`;
-  return (
+  const json =
     `{"model_name":"${from.deployment}","model_version":"${from.version}",${idPart}` +
     `"parameters":{"decision_id":"${from.decision}","arm":"${from.arm}","generation":${from.generation}},` +
-    `"outputs":[${rendered.join(',')}]}`
-  );
+    `"outputs":[${rendered.join(',')}]}`;
+  return { json, tensors: tensors.length === 0 ? null : tensors };
 }
 
-function renderOutput(name: string, tensor: Tensor): string {
-  return `{"name":${JSON.stringify(name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape.join(',')}],"data":[${renderData(name, tensor)}]}`;
+function describeOutput(name: string, tensor: Tensor): string {
+  return `{"name":${JSON.stringify(name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape.join(',')}]`;
 }
 
 function renderData(name: string, tensor: Tensor): string {
   const { data, datatype } = tensor;
   if (Array.isArray(data)) return data.map((text) => JSON.stringify(text)).join(',');
-  if (datatype === 'BOOL') return Array.from(data as Uint8Array, (value) => (value ? 'true' : 'false')).join(',');
+  if (datatype === 'BOOL') {
+    return Array.from(data as Uint8Array, (value) => (value ? 'true' : 'false')).join(',');
+  }
   if (datatype === 'FP16' || datatype === 'BF16') {
-    throw new OipError('bad_request', `output "${name}" is ${datatype}, which has no JSON form`);
+    throw new OipError(
+      'bad_request',
+      `output "${name}" is ${datatype}, which has no JSON form; ask for it with binary_data`,
+    );
   }
-  if (data instanceof Float32Array || data instanceof Float64Array) {
-    for (let at = 0; at < data.length; at += 1) {
-      if (!Number.isFinite(data[at])) {
-        throw new OipError(
-          'non_finite_output',
-          `output "${name}"[${at}] is ${data[at]}; JSON cannot carry it`,
-        );
-      }
-    }
-  }
+  if (data instanceof Float32Array || data instanceof Float64Array) return renderFloats(name, data);
   return data.join(',');
+}
+
+function renderFloats(name: string, data: Float32Array | Float64Array): string {
+  let negativeZero = false;
+  for (let at = 0; at < data.length; at += 1) {
+    const value = data[at];
+    if (!Number.isFinite(value)) {
+      throw new OipError(
+        'non_finite_output',
+        `output "${name}"[${at}] is ${value}, which JSON cannot carry; ask for it with binary_data`,
+      );
+    }
+    negativeZero ||= Object.is(value, -0);
+  }
+  // `join` drops the sign of -0, which JSON has.
+  return negativeZero
+    ? Array.from(data, (value) => (Object.is(value, -0) ? '-0' : String(value))).join(',')
+    : data.join(',');
 }

@@ -2,6 +2,7 @@ import { endOfString } from './json-depth.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const COLON = 0x3a;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
@@ -98,7 +99,10 @@ function endOfLiteral(json: Buffer, start: number): number {
 
 /** White space, a bracket, a comma or a colon: where a number, `true`, `false` or `null` ends. */
 function isStructure(byte: number): boolean {
-  return byte <= 0x20 || byte === COMMA || byte === 0x3a || (byte & 0xdf) === 0x5b || (byte & 0xdf) === 0x5d;
+  if (byte <= 0x20 || byte === COMMA || byte === COLON) return true;
+  return (
+    byte === OPEN_ARRAY || byte === CLOSE_ARRAY || byte === OPEN_OBJECT || byte === CLOSE_OBJECT
+  );
 }
 
 function skipBlank(json: Buffer, start: number): number {

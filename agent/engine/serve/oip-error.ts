@@ -4,6 +4,9 @@
  */
 const STATUS = {
   bad_request: 400,
+  /** What JSON cannot carry came in with the request itself. */
+  non_finite_input: 400,
+  managed: 403,
   unknown_model: 404,
   unknown_version: 404,
   unknown_path: 404,

@@ -68,8 +68,5 @@ function onCutOff(req: IncomingMessage, reject: (error: OipError) => void): void
 }
 
 function tooLarge(bytes: string, maxBytes: number): OipError {
-  return new OipError(
-    'body_too_large',
-    `a body of ${bytes} bytes exceeds the ${maxBytes} allowed`,
-  );
+  return new OipError('body_too_large', `a body of ${bytes} bytes exceeds the ${maxBytes} allowed`);
 }

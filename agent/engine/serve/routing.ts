@@ -27,7 +27,10 @@ export function deploymentOf(state: ServingState, name: string): ServedDeploymen
   const deployment = state.deployments.get(name);
   if (deployment === undefined) {
     const known = [...state.deployments.keys()].join(', ') || 'none';
-    throw new OipError('unknown_model', `unknown model "${name.slice(0, 128)}"; this agent serves: ${known}`);
+    throw new OipError(
+      'unknown_model',
+      `unknown model "${name.slice(0, 128)}"; this agent serves: ${known}`,
+    );
   }
   return deployment;
 }
@@ -56,6 +59,7 @@ export function armFor(
   }
   // Shares add up to 1 only within rounding; the last arm with traffic takes what is left.
   const last = deployment.arms.findLast((arm) => arm.share > 0);
-  if (last === undefined) throw new OipError('not_ready', `model "${deployment.name}" has no traffic`);
+  if (last === undefined)
+    throw new OipError('not_ready', `model "${deployment.name}" has no traffic`);
   return last;
 }

@@ -203,7 +203,7 @@ describe('an engine', () => {
       'a nesting bomb',
       `{"inputs":[{"name":"features","shape":[1,10],"datatype":"FP32","data":${'['.repeat(5000)}${']'.repeat(5000)}}]}`,
       400,
-      /entries at depth 1; its shape says 10/,
+      /deeper than the 100 levels allowed/,
     ],
   ])('refuses %s with a clear error and lives on', async (_, body, status, message) => {
     const answer = await post(INFER, body);

@@ -100,7 +100,7 @@ describe('LINK-1: the wait before the next attempt', () => {
       fc.property(
         fc.nat(),
         fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-        fc.nat(),
+        fc.nat(3_600_000),
         (attempt, draw, atLeastMs) => {
           const delay = reconnectDelayMs(attempt, draw, atLeastMs);
           expect(delay).toBeGreaterThanOrEqual(atLeastMs);
@@ -108,5 +108,10 @@ describe('LINK-1: the wait before the next attempt', () => {
         },
       ),
     );
+  });
+
+  it('is an hour when the server asks for more: a longer one could overflow the timer', () => {
+    expect(reconnectDelayMs(1, 0, 3_600_001)).toBe(3_600_000);
+    expect(reconnectDelayMs(1, 0, Number.MAX_SAFE_INTEGER)).toBe(3_600_000);
   });
 });

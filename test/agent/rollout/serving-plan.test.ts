@@ -165,6 +165,15 @@ describe('every plan and every report', () => {
 });
 
 describe('a report', () => {
+  it('says "fetching" of what could not be downloaded yet: no NACK, which would take a rollout back', () => {
+    const away = new Map([
+      [digest(2), { code: 'artifact-unavailable', detail: 'cut off' } as const],
+    ]);
+    const plan = planServing(canary, away, running);
+    const [{ arms }] = reportDeployments(canary, away, plan);
+    expect(arms.map((each) => each.state)).toEqual(['serving', 'fetching']);
+  });
+
   it('REPORT-2: names what is served in place of what was refused, with the refusal', () => {
     const update = desired(2, ['loans', arm('stable', 3, 1)]);
     const plan = planServing(update, refusing(3), running);

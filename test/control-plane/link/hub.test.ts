@@ -36,7 +36,7 @@ describe('joining', () => {
     expect(events.map((event) => event.action)).toEqual(['agent.joined']);
   });
 
-  it('takes a token once, and not after it expired', async () => {
+  it('HELLO-9: takes a token once, and not after it expired', async () => {
     const token = await control.token();
     const first = await LinkAgent.create();
     await first.join(control.url, token);
@@ -94,7 +94,7 @@ describe('joining', () => {
     expect(control.hub.fleet.connected().size).toBe(0);
   });
 
-  it('replaces the older link of the same agent', async () => {
+  it('LINK-5: replaces the older link of the same agent', async () => {
     const agent = await control.agent();
     const twin = Object.assign(await LinkAgent.create(), { key: agent.key, id: agent.id });
     await twin.join(control.url, null);
@@ -105,7 +105,7 @@ describe('joining', () => {
 });
 
 describe('misbehaviour', () => {
-  it('closes a silent link after the hello timeout', async () => {
+  it('HELLO-8: closes a silent link after the hello timeout', async () => {
     const agent = await LinkAgent.create();
     await agent.open(control.url);
     expect(await refusedWith(agent)).toBe('hello-timeout');
@@ -124,7 +124,7 @@ describe('misbehaviour', () => {
     expect(control.hub.fleet.connected()).toEqual(new Set([good.id]));
   });
 
-  it('refuses messages before the hello, and a second hello', async () => {
+  it('HELLO-7: refuses messages before the hello, and a second hello', async () => {
     const early = await LinkAgent.create();
     await early.open(control.url);
     early.send({ kind: 'event', at: 0, name: 'fell-back', detail: '' });

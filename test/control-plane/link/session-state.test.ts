@@ -48,7 +48,7 @@ describe('a session', () => {
     );
   });
 
-  it('closes on anything said before the hello is through, and on a second hello', () => {
+  it('HELLO-7: closes on anything said before the hello is through, and on a second hello', () => {
     for (const kind of ['report', 'telemetry', 'event'] as const) {
       const closed = { kind: 'closed', code: 'unexpected-message' };
       expect(run([{ kind }]).at(-1)).toEqual(closed);

@@ -1,5 +1,8 @@
+import { EventEmitter, once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_UNCOMMITTED } from '../../../control-plane/link/session.ts';
+import { Ingest } from '../../../control-plane/merge/ingest.ts';
+import { cursorOf } from '../../../control-plane/store/telemetry.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import type { LinkAgent } from '../../support/link-agent.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
@@ -32,7 +35,7 @@ function sendMany(agent: LinkAgent, random: () => number, from: number, count: n
 }
 
 describe('telemetry', () => {
-  it('is counted exactly once although every host sends everything three times', async () => {
+  it('TELEM-2: is counted exactly once although every host sends everything three times', async () => {
     const agents = [await control.agent(), await control.agent(), await control.agent()];
     let rows = 0;
     for (const [seed, agent] of agents.entries()) {
@@ -92,7 +95,7 @@ describe('telemetry', () => {
     ]);
   });
 
-  it('acknowledges what can never be merged, counts none of it and merges the rest', async () => {
+  it('TELEM-7: acknowledges what can never be merged, counts none of it and merges the rest', async () => {
     const agent = await control.agent();
     const window = syntheticWindow(seeded(3), { rows: 5 });
     agent.window(place(0), window);
@@ -105,6 +108,52 @@ describe('telemetry', () => {
     await agent.until(() => agent.acknowledged === 5);
     expect(await totals()).toMatchObject({ windows: 2, rows: 10 });
     expect(agent.closed).toBeNull();
+  });
+});
+
+describe('a group that the database did not take', () => {
+  it('takes what waits behind it of the same boot with it, so that nothing overtakes a lost window', async () => {
+    const agentId = `agt_${'1'.repeat(24)}`;
+    const lookUp = new EventEmitter();
+    let lookUps = 0;
+    const ingest = new Ingest({
+      store: control.store,
+      shapeOf: () => {
+        lookUps += 1;
+        if (lookUps > 1) return Promise.resolve(null);
+        lookUp.emit('begun');
+        return once(lookUp, 'end').then(() => null);
+      },
+      now: () => START,
+      onMerged: () => undefined,
+      onRefused: () => undefined,
+    });
+    const boot = 'c'.repeat(16);
+    const body = new Uint8Array();
+    const add = (sequence: number) =>
+      ingest.add({ agentId, boot, sequence, ...place(sequence), body });
+    const begun = once(lookUp, 'begun');
+    const first = add(1);
+    await begun;
+    const second = add(2);
+    // `once` rejects on an emitted error.
+    lookUp.emit('error', new Error('disk I/O error'));
+    const outcomes = await Promise.allSettled([first, second]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(await cursorOf(control.store.read, agentId, boot)).toBe(0);
+    await Promise.all([add(1), add(2)]);
+    expect(await cursorOf(control.store.read, agentId, boot)).toBe(2);
+  });
+
+  it('is not a window whose counts overflow: that one is refused, its neighbours are merged', async () => {
+    const agent = await control.agent();
+    const huge = syntheticWindow(seeded(1), { rows: 1 });
+    huge.requests = Number.MAX_SAFE_INTEGER;
+    agent.window(place(0), huge);
+    agent.window(place(0), huge);
+    agent.window(place(1), syntheticWindow(seeded(2), { rows: 3 }));
+    await agent.acked();
+    expect((await totals()).windows).toBe(2);
   });
 });
 

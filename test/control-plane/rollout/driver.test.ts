@@ -100,7 +100,7 @@ describe('a canary', () => {
     expect(items).toMatchObject([{ kind: 'prediction-drift', manifest: control.manifests[1] }]);
   });
 
-  it('is taken back when its host refuses it, and the host is not offered it again', async () => {
+  it('REPORT-3: is taken back when its host refuses it, and the host is not offered it again', async () => {
     const agent = await control.agent();
     agent.refuses.add(control.manifests[1]);
     const { id } = await control.hub.rollouts.start('loans', request(), ACTOR);

@@ -1,7 +1,7 @@
 import type { Slot, Step } from './step.ts';
 
-/** Outputs that are computed together: four independent sums hide the latency of one addition. */
-const LANES = 4;
+/** Outputs that are computed together: eight independent sums hide the latency of an addition. */
+const LANES = 8;
 
 /** The weights of one layer: `weight(k, j)` takes input k to output j. */
 export interface Dense {
@@ -18,7 +18,7 @@ export interface Dense {
 export class DenseStep implements Step {
   readonly #from: Slot;
   readonly #to: Slot;
-  /** In the order of use: for each block of four outputs, for each input, four weights. */
+  /** In the order of use: for each block of eight outputs, for each input, eight weights. */
   readonly #weights: Float64Array;
   readonly #bias: Float64Array;
   readonly #relu: boolean;
@@ -45,30 +45,48 @@ export class DenseStep implements Step {
     const first = this.#from.at;
     const end = first + this.#from.width;
     const to = this.#to.at;
-    const relu = this.#relu;
     let w = 0;
     for (let j = 0; j < bias.length; j += LANES) {
       let a = 0;
       let b = 0;
       let c = 0;
       let d = 0;
+      let e = 0;
+      let f = 0;
+      let g = 0;
+      let h = 0;
       for (let k = first; k < end; k += 1) {
         const x = registers[k];
         a += x * weights[w];
         b += x * weights[w + 1];
         c += x * weights[w + 2];
         d += x * weights[w + 3];
+        e += x * weights[w + 4];
+        f += x * weights[w + 5];
+        g += x * weights[w + 6];
+        h += x * weights[w + 7];
         w += LANES;
       }
-      a = Math.fround(a + bias[j]);
-      b = Math.fround(b + bias[j + 1]);
-      c = Math.fround(c + bias[j + 2]);
-      d = Math.fround(d + bias[j + 3]);
+      const at = to + j;
+      registers[at] = a + bias[j];
+      registers[at + 1] = b + bias[j + 1];
+      registers[at + 2] = c + bias[j + 2];
+      registers[at + 3] = d + bias[j + 3];
+      registers[at + 4] = e + bias[j + 4];
+      registers[at + 5] = f + bias[j + 5];
+      registers[at + 6] = g + bias[j + 6];
+      registers[at + 7] = h + bias[j + 7];
+    }
+    this.#round(registers);
+  }
+
+  #round(registers: Float64Array): void {
+    const end = this.#to.at + this.#bias.length;
+    const relu = this.#relu;
+    for (let i = this.#to.at; i < end; i += 1) {
+      const value = Math.fround(registers[i]);
       // `< 0`, not Math.max: a NaN passes, as it does in ONNX Runtime.
-      registers[to + j] = relu && a < 0 ? 0 : a;
-      registers[to + j + 1] = relu && b < 0 ? 0 : b;
-      registers[to + j + 2] = relu && c < 0 ? 0 : c;
-      registers[to + j + 3] = relu && d < 0 ? 0 : d;
+      registers[i] = relu && value < 0 ? 0 : value;
     }
   }
 }

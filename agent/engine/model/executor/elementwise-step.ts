@@ -112,7 +112,8 @@ export class NormalizerStep implements Step {
     for (let i = at; i < at + width; i += 1) {
       const value = registers[i];
       if (this.#norm === 'MAX') norm = Math.max(norm, value);
-      else norm = Math.fround(norm + Math.fround(this.#norm === 'L1' ? Math.abs(value) : value ** 2));
+      else
+        norm = Math.fround(norm + Math.fround(this.#norm === 'L1' ? Math.abs(value) : value ** 2));
     }
     if (this.#norm === 'L2') norm = Math.sqrt(norm);
     const divisor = norm === 0 ? 1 : norm;
@@ -128,7 +129,7 @@ export function roundToFloat(value: number): number {
 }
 
 export function relu(value: number): number {
-  return value < 0 ? 0 : value;
+  return Math.max(value, 0);
 }
 
 export function sigmoid(value: number): number {

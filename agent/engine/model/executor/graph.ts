@@ -194,11 +194,15 @@ function toConstant(
     throw new Unsupported(`constant "${name}" has the shape [${dims.join(',')}]`);
   }
   if (count > MAX_CONSTANT_ELEMENTS) {
-    throw new Unsupported(`constant "${name}" has ${count} values, more than ${MAX_CONSTANT_ELEMENTS}`);
+    throw new Unsupported(
+      `constant "${name}" has ${count} values, more than ${MAX_CONSTANT_ELEMENTS}`,
+    );
   }
   const given = raw === null ? listed.length : (raw.end - raw.at) / known.sizeBytes;
   if (given !== count) {
-    throw new Unsupported(`constant "${name}" has ${given} values for the shape [${dims.join(',')}]`);
+    throw new Unsupported(
+      `constant "${name}" has ${given} values for the shape [${dims.join(',')}]`,
+    );
   }
   const values = raw === null ? listed.toArray() : readRaw(raw, element, count);
   return { type: known.type, dims, values };

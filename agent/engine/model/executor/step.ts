@@ -6,7 +6,7 @@ export interface Step {
   run(registers: Float64Array): void;
 }
 
-/** Registers of one value start at `at`; slots are padded so that a step may write four at a time. */
+/** Registers of one value start at `at`; slots are padded so that a step may write eight at a time. */
 export interface Slot {
   readonly at: number;
   readonly width: number;

@@ -1,7 +1,7 @@
 import type { GraphNode } from './graph.ts';
 import { Unsupported } from './unsupported.ts';
 
-/** Nodes of all trees together; they must fit the 22 bits that the walk keeps for a place. */
+/** Nodes of all trees together; two words of each must fit the 22 bits that the walk keeps for a place. */
 export const MAX_TREE_NODES = 1 << 20;
 /** Leaf weights of all trees together (a leaf has one for each class that it votes for). */
 export const MAX_TREE_WEIGHTS = 1 << 22;
@@ -57,7 +57,8 @@ export function readTreeTable(
   const places = new Map<number, number>();
   for (let at = 0; at < count; at += 1) {
     const key = placeKey(trees[at], ids[at], count);
-    if (places.has(key)) throw new Unsupported(`node ${ids[at]} of tree ${trees[at]} is there twice`);
+    if (places.has(key))
+      throw new Unsupported(`node ${ids[at]} of tree ${trees[at]} is there twice`);
     places.set(key, at);
   }
   const mode = readModes(node, count);
@@ -72,7 +73,9 @@ export function readTreeTable(
       if (mode[at] === LEAF) return at;
       const place = places.get(placeKey(trees[at], id, count));
       if (place === undefined) {
-        throw new Unsupported(`node ${ids[at]} of tree ${trees[at]} leads to node ${id}, which is not there`);
+        throw new Unsupported(
+          `node ${ids[at]} of tree ${trees[at]} leads to node ${id}, which is not there`,
+        );
       }
       return place;
     });
@@ -111,7 +114,8 @@ function placeKey(tree: number, id: number, count: number): number {
 
 function readModes(node: GraphNode, count: number): Uint8Array {
   const texts = node.attributes.get('nodes_modes')?.texts ?? [];
-  if (texts.length !== count) throw new Unsupported(`${texts.length} modes for ${count} tree nodes`);
+  if (texts.length !== count)
+    throw new Unsupported(`${texts.length} modes for ${count} tree nodes`);
   return Uint8Array.from(texts, (text) => {
     const at = MODES.indexOf(text as Mode);
     if (at < 0) throw new Unsupported(`tree nodes of mode "${text}"`);
@@ -207,7 +211,8 @@ function readWeights(
   const weightStart = new Int32Array(mode.length + 1);
   for (const place of owner) weightStart[place + 1] += 1;
   for (let at = 0; at < mode.length; at += 1) {
-    if (mode[at] === LEAF && weightStart[at + 1] === 0) throw new Unsupported('a leaf has no weight');
+    if (mode[at] === LEAF && weightStart[at + 1] === 0)
+      throw new Unsupported('a leaf has no weight');
     weightStart[at + 1] += weightStart[at];
   }
   const weightTarget = new Int32Array(count);

@@ -1,10 +1,10 @@
 import { LEAF, MODES, type TreeTable } from './tree-table.ts';
 
-/** Bits of a packed node that hold the place of its child; the feature is in the ones above. */
+/** Bits of a packed node that hold where the words of its first child are; the feature is in the ones above. */
 const PLACE_BITS = 22;
 const PLACE_MASK = 2 ** PLACE_BITS - 1;
 /** Features that fit beside the place. */
-const MAX_PACKED_FEATURES = 2 ** (31 - PLACE_BITS);
+const MAX_PACKED_FEATURES = 2 ** (32 - PLACE_BITS);
 /** Trees walked together: their loads overlap. */
 const LANES = 4;
 /** Deeper trees are walked one by one and stop at their leaf; the others all take the steps of the deepest. */
@@ -47,8 +47,7 @@ class PlainWalk implements TreeWalk {
       while (mode[at] !== LEAF) {
         const value = registers[from + feature[at]];
         const holds =
-          compare(value, threshold[at], mode[at]) ||
-          (missingTrue[at] === 1 && Number.isNaN(value));
+          compare(value, threshold[at], mode[at]) || (missingTrue[at] === 1 && Number.isNaN(value));
         at = holds ? whenTrue[at] : whenFalse[at];
       }
       leaves[tree] = at;
@@ -67,15 +66,16 @@ function compare(value: number, threshold: number, mode: number): boolean {
 /**
  * Branch-free walk over nodes of two words, [key, feature << 22 | first child]. Float32 values become integers of
  * the same order, every mode becomes "key of the value <= key of the node", children lie side by side, so a step is
- * `child + (value > node)`: half of all branches would be mispredicted, at 15 cycles each. Rows with a NaN, which
+ * `child + 2 (value > node)`: half of all branches would be mispredicted, at 15 cycles each. Rows with a NaN, which
  * has no place in that order, take the plain walk.
  */
 class PackedWalk implements TreeWalk {
   readonly #plain: PlainWalk;
   readonly #words: Int32Array;
   readonly #roots: Int32Array;
-  readonly #heights: Int32Array;
-  /** The table's node at each place of `words`. */
+  /** Steps that each group of `LANES` trees takes together; -1 where its trees are walked one by one. */
+  readonly #steps: Int32Array;
+  /** The table's node of each pair of words. */
   readonly #origin: Int32Array;
   readonly #floats: Float32Array;
   readonly #keys: Int32Array;
@@ -88,7 +88,7 @@ class PackedWalk implements TreeWalk {
     this.#words = packed.words;
     this.#roots = packed.roots;
     this.#origin = packed.origin;
-    this.#heights = table.roots.map((root) => table.height[root]);
+    this.#steps = jointSteps(table);
   }
 
   find(registers: Float64Array, from: number, leaves: Int32Array): void {
@@ -97,17 +97,13 @@ class PackedWalk implements TreeWalk {
       return;
     }
     const count = this.#roots.length;
-    const heights = this.#heights;
+    const groups = this.#steps;
     let tree = 0;
-    for (; tree + LANES <= count; tree += LANES) {
-      const height = Math.max(
-        heights[tree],
-        heights[tree + 1],
-        heights[tree + 2],
-        heights[tree + 3],
-      );
-      if (height <= MAX_JOINT_HEIGHT) this.#walkFour(tree, height, leaves);
+    for (let group = 0; group < groups.length; group += 1) {
+      const steps = groups[group];
+      if (steps >= 0) this.#walkFour(tree, steps, leaves);
       else for (let lane = 0; lane < LANES; lane += 1) this.#walkOne(tree + lane, leaves);
+      tree += LANES;
     }
     for (; tree < count; tree += 1) this.#walkOne(tree, leaves);
   }
@@ -118,7 +114,7 @@ class PackedWalk implements TreeWalk {
     const keys = this.#keys;
     for (let i = 0; i < keys.length; i += 1) {
       const value = registers[from + i];
-      if (value !== value) return false;
+      if (Number.isNaN(value)) return false;
       // Adding 0 turns -0 into 0: they are equal, so they must have one key.
       floats[i] = value + 0;
       const bits = keys[i];
@@ -132,15 +128,15 @@ class PackedWalk implements TreeWalk {
     const keys = this.#keys;
     let at = this.#roots[tree];
     for (;;) {
-      const word = words[2 * at + 1];
-      const next = (word & PLACE_MASK) + above(keys[word >>> PLACE_BITS], words[2 * at]);
+      const word = words[at + 1];
+      const next = (word & PLACE_MASK) + above(keys[word >>> PLACE_BITS], words[at]);
       if (next === at) break;
       at = next;
     }
-    leaves[tree] = this.#origin[at];
+    leaves[tree] = this.#origin[at >> 1];
   }
 
-  #walkFour(tree: number, height: number, leaves: Int32Array): void {
+  #walkFour(tree: number, steps: number, leaves: Int32Array): void {
     const words = this.#words;
     const keys = this.#keys;
     const roots = this.#roots;
@@ -148,27 +144,37 @@ class PackedWalk implements TreeWalk {
     let b = roots[tree + 1];
     let c = roots[tree + 2];
     let d = roots[tree + 3];
-    for (let step = 0; step < height; step += 1) {
-      const wordA = words[2 * a + 1];
-      const wordB = words[2 * b + 1];
-      const wordC = words[2 * c + 1];
-      const wordD = words[2 * d + 1];
-      a = (wordA & PLACE_MASK) + above(keys[wordA >>> PLACE_BITS], words[2 * a]);
-      b = (wordB & PLACE_MASK) + above(keys[wordB >>> PLACE_BITS], words[2 * b]);
-      c = (wordC & PLACE_MASK) + above(keys[wordC >>> PLACE_BITS], words[2 * c]);
-      d = (wordD & PLACE_MASK) + above(keys[wordD >>> PLACE_BITS], words[2 * d]);
+    for (let step = 0; step < steps; step += 1) {
+      const wordA = words[a + 1];
+      const wordB = words[b + 1];
+      const wordC = words[c + 1];
+      const wordD = words[d + 1];
+      // `| 0` tells V8 that the sum is an int32, which spares the check for overflow.
+      a = ((wordA & PLACE_MASK) + above(keys[wordA >>> PLACE_BITS], words[a])) | 0;
+      b = ((wordB & PLACE_MASK) + above(keys[wordB >>> PLACE_BITS], words[b])) | 0;
+      c = ((wordC & PLACE_MASK) + above(keys[wordC >>> PLACE_BITS], words[c])) | 0;
+      d = ((wordD & PLACE_MASK) + above(keys[wordD >>> PLACE_BITS], words[d])) | 0;
     }
     const origin = this.#origin;
-    leaves[tree] = origin[a];
-    leaves[tree + 1] = origin[b];
-    leaves[tree + 2] = origin[c];
-    leaves[tree + 3] = origin[d];
+    leaves[tree] = origin[a >> 1];
+    leaves[tree + 1] = origin[b >> 1];
+    leaves[tree + 2] = origin[c >> 1];
+    leaves[tree + 3] = origin[d >> 1];
   }
 }
 
-/** 1 if value > node, as int32, without a branch (Hacker's Delight, 2-12: signed x < y). */
+/** 2 (the words of a node) if value > node, else 0, without a branch (Hacker's Delight, 2-12: signed x < y). */
 function above(value: number, node: number): number {
-  return ((node & ~value) | (~(node ^ value) & (node - value))) >>> 31;
+  return (((node & ~value) | (~(node ^ value) & (node - value))) >>> 30) & 2;
+}
+
+function jointSteps(table: TreeTable): Int32Array {
+  const groups = Math.floor(table.roots.length / LANES);
+  return Int32Array.from({ length: groups }, (_, group) => {
+    const roots = table.roots.subarray(group * LANES, (group + 1) * LANES);
+    const height = Math.max(...roots.map((root) => table.height[root]));
+    return height <= MAX_JOINT_HEIGHT ? height : -1;
+  });
 }
 
 /** Trees one after the other, each breadth first, so that the levels that every row visits share cache lines. */
@@ -185,17 +191,17 @@ function pack(table: TreeTable): { words: Int32Array; roots: Int32Array; origin:
       if (table.mode[node] === LEAF) {
         // A leaf leads to itself, so a shallow tree may go on stepping.
         words[2 * at] = ALWAYS;
-        words[2 * at + 1] = at;
+        words[2 * at + 1] = 2 * at;
         continue;
       }
       const upwards = table.mode[node] === GTE || table.mode[node] === GT;
       words[2 * at] = nodeKey(table.threshold[node], table.mode[node]);
-      words[2 * at + 1] = (table.feature[node] << PLACE_BITS) | used;
+      words[2 * at + 1] = (table.feature[node] << PLACE_BITS) | (2 * used);
       origin[used] = upwards ? table.whenFalse[node] : table.whenTrue[node];
       origin[used + 1] = upwards ? table.whenTrue[node] : table.whenFalse[node];
       used += 2;
     }
-    return first;
+    return 2 * first;
   });
   return { words, roots, origin };
 }

@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { DownMessage } from '../../../protocol/down.ts';
+import { generateSigningKey, type SigningKey } from '../../../protocol/signing.ts';
+import type { UpMessage } from '../../../protocol/up.ts';
+import { decodeUp, encodeDown } from '../../../protocol/wire.ts';
+
+type Up<K extends UpMessage['kind']> = Extract<UpMessage, { kind: K }>;
+
+/** The other end of an agent's link over a real socket: says what a test tells it to, and keeps what it hears. */
+export class ControlEnd {
+  readonly key: SigningKey;
+  readonly heard: UpMessage[] = [];
+  readonly #server: WebSocketServer;
+  #socket: WebSocket | null = null;
+  #wake: (() => void)[] = [];
+  connections = 0;
+  closed = 0;
+
+  private constructor(key: SigningKey, server: WebSocketServer) {
+    this.key = key;
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.#socket = socket;
+      this.connections += 1;
+      socket.on('message', (data) => {
+        this.heard.push(decodeUp(new Uint8Array(data as Buffer)));
+        this.#changed();
+      });
+      socket.on('close', () => {
+        this.closed += 1;
+        this.#changed();
+      });
+      this.#changed();
+    });
+  }
+
+  static async listen(): Promise<ControlEnd> {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/link' });
+    await once(server, 'listening');
+    return new ControlEnd((await generateSigningKey()).key, server);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const each of wake) each();
+  }
+
+  /** Waits for what the agent does, and looks again at each of its messages. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise<void>((resolve) => this.#wake.push(resolve));
+  }
+
+  async heardOf<K extends UpMessage['kind']>(kind: K, count = 1): Promise<Up<K>[]> {
+    const found = () => this.heard.filter((message): message is Up<K> => message.kind === kind);
+    await this.until(() => found().length >= count);
+    return found();
+  }
+
+  say(message: DownMessage): void {
+    this.#socket?.send(encodeDown(message));
+  }
+
+  challenge(controlKey = this.key.publicKey): void {
+    const nonce = new Uint8Array(32).fill(this.connections);
+    this.say({ kind: 'challenge', nonce, controlKey, protocols: { min: 1, max: 1 } });
+  }
+
+  welcome(): void {
+    const agent = `agt_${'c'.repeat(24)}`;
+    this.say({ kind: 'welcome', protocol: 1, agent, serverTimeMs: 0, downloadToken: 'dld_t' });
+  }
+
+  hangUp(): void {
+    this.#socket?.terminate();
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.#server.clients) client.terminate();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}

@@ -1,0 +1,227 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Identity } from '../../../agent/link/identity.ts';
+import { Link, type LinkOptions } from '../../../agent/link/link.ts';
+import { Outbox } from '../../../agent/link/outbox.ts';
+import { helloTranscript } from '../../../protocol/hello.ts';
+import { fingerprintOf, generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
+import { telemetry } from '../../protocol/messages.ts';
+import { ControlEnd } from './control-end.ts';
+
+const BOOT = '00112233aabbccdd';
+
+let folder: string;
+let control: ControlEnd;
+let identity: Identity;
+let outbox: Outbox;
+let link: Link;
+let logged: { message: string; detail: string }[];
+let desired: number;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'link-'));
+  control = await ControlEnd.listen();
+  identity = await Identity.load(folder);
+  outbox = await Outbox.open(join(folder, 'outbox'), BOOT);
+  logged = [];
+  desired = 0;
+});
+afterEach(async () => {
+  link.stop();
+  await control.close();
+  await outbox.close();
+  await rm(folder, { recursive: true });
+});
+
+async function joinToken(key = control.key.publicKey): Promise<string> {
+  const fingerprint = (await fingerprintOf(key)).slice(0, 32);
+  return `dlj_${'0'.repeat(8)}_${'1'.repeat(64)}_${fingerprint}`;
+}
+
+function start(token: string | null): void {
+  const options: LinkOptions = {
+    controlUrl: control.url,
+    identity,
+    outbox,
+    join: token === null ? null : { token, name: 'edge-1', labels: { site: 'lab' } },
+    boot: BOOT,
+    capabilities: {
+      runtime: 'node',
+      runtimeVersion: 'v20',
+      platform: 'linux-x64',
+      cores: 2,
+      engines: 1,
+      providers: ['cpu'],
+    },
+    serving: () => 'http://127.0.0.1:8000',
+    generation: () => 41,
+    onDesired: () => {
+      desired += 1;
+    },
+    onToken: () => undefined,
+    onOnline: () => undefined,
+    log: (_, message, detail) => logged.push({ message, detail: JSON.stringify(detail) }),
+  };
+  link = new Link(options);
+  link.start();
+}
+
+/** Through challenge and hello to a welcome; resolves when the agent has taken it. */
+async function online(): Promise<void> {
+  await control.until(() => control.connections > 0);
+  control.challenge();
+  await control.heardOf('hello', control.connections);
+  control.welcome();
+}
+
+const append = (windowStartMs: number) => {
+  const { kind: _, boot: __, sequence: ___, ...window } = telemetry({ windowStartMs });
+  return outbox.append(window);
+};
+
+describe('a joining host', () => {
+  it('HELLO-1: says nothing before the challenge, then proves its key over this nonce', async () => {
+    start(await joinToken());
+    await control.until(() => control.connections === 1);
+    expect(control.heard).toEqual([]);
+    control.challenge();
+    const [hello] = await control.heardOf('hello');
+    expect(hello.publicKey).toHaveLength(32);
+    const transcript = helloTranscript(
+      new Uint8Array(32).fill(1),
+      control.key.publicKey,
+      hello.publicKey,
+    );
+    expect(await verifyBytes(hello.publicKey, transcript, hello.proof)).toBe(true);
+  });
+
+  it('HELLO-5: gives its token, name and labels, where it serves and what it holds', async () => {
+    const token = await joinToken();
+    start(token);
+    await control.until(() => control.connections === 1);
+    control.challenge();
+    const [hello] = await control.heardOf('hello');
+    expect(hello).toMatchObject({
+      agent: null,
+      join: { token, name: 'edge-1', labels: { site: 'lab' } },
+      boot: BOOT,
+      generation: 41,
+      serving: 'http://127.0.0.1:8000',
+    });
+  });
+
+  it('HELLO-5: comes back with its id and key alone', async () => {
+    start(await joinToken());
+    await online();
+    await append(1);
+    link.flush();
+    await control.until(() => identity.agent !== null);
+    control.hangUp();
+    await control.until(() => control.connections === 2);
+    control.challenge();
+    const [, second] = await control.heardOf('hello', 2);
+    expect(second).toMatchObject({ agent: `agt_${'c'.repeat(24)}`, join: null });
+    const stored = await Identity.load(folder);
+    expect(stored.agent).toBe(second.agent);
+    expect(Buffer.from(stored.controlKey ?? [])).toEqual(Buffer.from(control.key.publicKey));
+  });
+
+  it('HELLO-4: answers no control plane but the one its token names', async () => {
+    const other = await generateSigningKey();
+    start(await joinToken(other.key.publicKey));
+    await control.until(() => control.connections === 1);
+    control.challenge();
+    await control.until(() => control.closed === 1);
+    expect(control.heard).toEqual([]);
+    expect(JSON.stringify(logged)).toContain('another key than the join token names');
+  });
+});
+
+describe('a host that has joined', () => {
+  beforeEach(() => identity.admitted(`agt_${'c'.repeat(24)}`, control.key.publicKey));
+
+  it('HELLO-3: answers no control plane but the one it has pinned', async () => {
+    start(null);
+    await control.until(() => control.connections === 1);
+    const { key } = await generateSigningKey();
+    control.challenge(key.publicKey);
+    await control.until(() => control.closed === 1);
+    expect(control.heard).toEqual([]);
+    expect(JSON.stringify(logged)).toContain('not the one pinned at join');
+  });
+
+  it('HELLO-6: drops a link on which something is said before the welcome', async () => {
+    start(null);
+    await control.until(() => control.connections === 1);
+    const envelope = {
+      payload: new Uint8Array(1),
+      keyId: '0'.repeat(16),
+      signature: new Uint8Array(64),
+    };
+    control.say({ kind: 'desired', envelope });
+    await control.until(() => control.closed === 1);
+    expect(desired).toBe(0);
+    await control.until(() => control.connections === 2);
+    control.welcome();
+    await control.until(() => control.closed === 2);
+    expect(control.heard).toEqual([]);
+  });
+
+  it('LINK-3: does not come back when told not to, and says why', async () => {
+    start(null);
+    await control.until(() => control.connections === 1);
+    control.say({ kind: 'refused', code: 'revoked', detail: 'by hand', retryAfterMs: null });
+    control.hangUp();
+    await control.until(() => control.closed === 1);
+    // The first wait of a link that does come back is below 500 ms.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(control.connections).toBe(1);
+    expect(logged).toContainEqual({
+      message: 'refused by the control plane',
+      detail: '{"code":"revoked","detail":"by hand"}',
+    });
+  });
+
+  it('LINK-3: waits as long as it is told to before it comes back', async () => {
+    start(null);
+    await control.until(() => control.connections === 1);
+    control.say({ kind: 'refused', code: 'shutting-down', detail: '', retryAfterMs: 600 });
+    const refusedAt = performance.now();
+    control.hangUp();
+    await control.until(() => control.connections === 2);
+    expect(performance.now() - refusedAt).toBeGreaterThan(590);
+  });
+
+  it('TELEM-6: sends what waits in the outbox, and again on the next link what was not acknowledged', async () => {
+    for (let at = 1; at <= 3; at += 1) await append(at);
+    start(null);
+    await online();
+    const first = await control.heardOf('telemetry', 3);
+    expect(first.map((message) => message.sequence)).toEqual([1, 2, 3]);
+    control.say({ kind: 'ack', boot: BOOT, sequence: 2 });
+    await append(4);
+    link.flush();
+    await control.heardOf('telemetry', 4);
+    control.hangUp();
+    await control.until(() => control.connections === 2);
+    await online();
+    const all = await control.heardOf('telemetry', 6);
+    expect(all.slice(4).map((message) => message.sequence)).toEqual([3, 4]);
+    expect(outbox.pending.map((item) => item.sequence)).toEqual([3, 4]);
+  });
+
+  it('LINK-4: has at most 64 windows on the wire that are not acknowledged', async () => {
+    for (let at = 1; at <= 70; at += 1) await append(at);
+    start(null);
+    await online();
+    await control.heardOf('telemetry', 64);
+    link.send({ kind: 'event', at: 0, name: 'fell-back', detail: 'a marker behind the windows' });
+    await control.heardOf('event');
+    expect(control.heard.filter((message) => message.kind === 'telemetry')).toHaveLength(64);
+    control.say({ kind: 'ack', boot: BOOT, sequence: 64 });
+    const all = await control.heardOf('telemetry', 70);
+    expect(all.at(-1)?.sequence).toBe(70);
+  });
+});
