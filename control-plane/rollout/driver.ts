@@ -29,6 +29,7 @@ import { type Progress, parseRollout, type StoredRollout, viewOf } from './store
 import { type GateSummary, summarize } from './summary.ts';
 
 /** setTimeout takes no more; a longer wait is waited for in parts. */
+const RETRY_JUDGE_MS = 1000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How often an unchanged "not yet" is written down for people to see. */
 const VERDICT_WRITE_MS = 1_000;
@@ -261,7 +262,7 @@ export class RolloutDriver implements Rollouts {
     return this.#targetsOf(rollout)
       .filter((entry) => inCohort(row.id, plan.cohort, entry))
       .map((entry) => {
-        const afterMs = this.#deps.roster.confirmedAfterMs(entry, generation);
+        const afterMs = this.#deps.roster.confirmedAfterMs(entry, generation, row.deployment);
         return { agent: entry.id, afterMs };
       });
   }
@@ -294,15 +295,20 @@ export class RolloutDriver implements Rollouts {
   }
 
   #onTimer(live: Live): void {
-    this.#guard(
-      'timer',
-      this.#judge(live).then(() => {
-        const same = this.#live.get(live.rollout.row.id) === live;
+    const isLive = () => this.#live.get(live.rollout.row.id) === live;
+    const judged = this.#judge(live).then(
+      () => {
         const { state, plan } = live.rollout;
         const undecided = observedForMs(state, this.#deps.now()) < plan.deadlineMs;
-        if (same && undecided) this.#arm(live);
-      }),
+        if (isLive() && undecided) this.#arm(live);
+      },
+      (error: unknown) => {
+        // Without traffic nothing but this timer would ever bring the rollout to its deadline.
+        if (isLive()) live.timer = setTimeout(() => this.#onTimer(live), RETRY_JUDGE_MS);
+        throw error;
+      },
     );
+    this.#guard('timer', judged);
   }
 
   #guard(where: string, work: Promise<unknown>): void {

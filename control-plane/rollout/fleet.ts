@@ -2,7 +2,7 @@ import type { AgentId } from '../../protocol/ids.ts';
 import { ControlError } from '../error.ts';
 import type { Confirmations, Fleet } from '../http/services.ts';
 import type { Store } from '../store/database.ts';
-import { findDeployment } from '../store/deployments.ts';
+import { type DeploymentRow, findDeployment } from '../store/deployments.ts';
 import { matchesLabels } from './cohort.ts';
 import type { Publisher } from './publisher.ts';
 import type { Roster } from './roster.ts';
@@ -50,7 +50,7 @@ export class FleetDesk implements Fleet {
     if (row === null) throw new ControlError('not-found', `no deployment "${deployment}"`);
     const until = performance.now() + Math.min(waitMs, MAX_WAIT_MS);
     for (;;) {
-      const agents = this.#confirmed(row.selector, generation);
+      const agents = this.#confirmed(row, generation);
       const missing = agents.some((agent) => agent.connected && agent.confirmedAfterMs === null);
       const left = until - performance.now();
       if (!missing || left <= 0) return { generation, agents };
@@ -63,17 +63,17 @@ export class FleetDesk implements Fleet {
     for (const resume of [...this.#waiting]) resume();
   }
 
-  #confirmed(selector: Record<string, string>, generation: number): Confirmations['agents'] {
+  #confirmed(row: DeploymentRow, generation: number): Confirmations['agents'] {
     const connected = this.#connected();
     return this.#roster
       .all()
-      .filter((entry) => matchesLabels(entry.labels, selector))
+      .filter((entry) => matchesLabels(entry.labels, row.selector))
       .map((entry) => ({
         id: entry.id,
         name: entry.name,
         connected: connected.has(entry.id),
         applied: entry.applied,
-        confirmedAfterMs: this.#roster.confirmedAfterMs(entry, generation),
+        confirmedAfterMs: this.#roster.confirmedAfterMs(entry, generation, row.name),
       }));
   }
 

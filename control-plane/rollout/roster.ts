@@ -13,6 +13,8 @@ export interface RosterEntry {
   observed: number;
   /** When `applied` was first reported; null: not since this control plane knows the host. */
   appliedAtMs: number | null;
+  /** Deployments whose stable version it does not serve: refused, or still on its way. */
+  unserved: ReadonlySet<string>;
   /** What it refuses as of `observed`. */
   refusals: readonly Refusal[];
 }
@@ -52,6 +54,7 @@ export class Roster {
       applied: row.appliedGeneration,
       observed: row.observedGeneration,
       appliedAtMs: row.appliedAt,
+      unserved: new Set(),
       refusals: [],
     });
   }
@@ -75,6 +78,11 @@ export class Roster {
     if (report.applied !== entry.applied) entry.appliedAtMs = atMs;
     entry.applied = report.applied;
     entry.observed = report.observed;
+    entry.unserved = new Set(
+      report.deployments
+        .filter(({ arms }) => arms.some((arm) => arm.arm === 'stable' && arm.state !== 'serving'))
+        .map(({ name }) => name),
+    );
     entry.refusals = report.deployments.flatMap(({ name: deployment, arms }) =>
       arms.flatMap((arm) =>
         arm.state === 'refused'
@@ -83,30 +91,36 @@ export class Roster {
       ),
     );
     for (const [generation, watch] of this.#stopwatches) {
-      if (watch.confirmedAfterMs.has(agent) || !this.hasApplied(entry, generation)) continue;
+      if (watch.confirmedAfterMs.has(agent) || entry.unserved.size > 0) continue;
+      if (!this.#reached(entry, generation)) continue;
       watch.confirmedAfterMs.set(agent, Math.max(0, atMs - watch.requestedAtMs));
     }
   }
 
   /**
-   * Whether a host does what was asked with `generation`. A host for which nothing changed then
-   * has an older document, and does so when it has applied that.
+   * Whether a host does what was asked of `deployment` with `generation`. A generation is applied
+   * even where a host refused a version, and kept what ran: then it doesn't.
    */
-  hasApplied(entry: RosterEntry, generation: number): boolean {
+  hasApplied(entry: RosterEntry, generation: number, deployment: string): boolean {
+    return this.#reached(entry, generation) && !entry.unserved.has(deployment);
+  }
+
+  /** A host for which nothing changed has an older document, and is there when it has applied that. */
+  #reached(entry: RosterEntry, generation: number): boolean {
     return entry.applied >= Math.min(generation, this.#inForce(entry.id).generation);
   }
 
   /** As `hasApplied`, or it said that it won't: waiting longer for it changes nothing. */
   hasSettled(entry: RosterEntry, generation: number, deployment: string): boolean {
-    if (this.hasApplied(entry, generation)) return true;
+    if (this.hasApplied(entry, generation, deployment)) return true;
     const wanted = Math.min(generation, this.#inForce(entry.id).generation);
     const refuses = entry.refusals.some((refusal) => refusal.deployment === deployment);
     return entry.observed >= wanted && refuses;
   }
 
   /** From the request to the host's report; 0 when nothing had to change there, null: not yet. */
-  confirmedAfterMs(entry: RosterEntry, generation: number): number | null {
-    if (!this.hasApplied(entry, generation)) return null;
+  confirmedAfterMs(entry: RosterEntry, generation: number, deployment: string): number | null {
+    if (!this.hasApplied(entry, generation, deployment)) return null;
     const document = this.#inForce(entry.id);
     if (document.generation < generation) return 0;
     const measured = this.#stopwatches.get(generation)?.confirmedAfterMs.get(entry.id);

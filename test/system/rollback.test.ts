@@ -99,6 +99,24 @@ describe('taking a version back', () => {
     expect(new Set(refusals.map((arm) => arm.code))).toEqual(new Set(['golden-mismatch']));
     await allServe('3');
 
+    // Going "back" to what nobody can serve must not be reported as done.
+    const back = await stack.api<{ generation: number }>('POST', '/deployments/mortgage/rollback', {
+      to: 1,
+      reason: 'a version that works',
+    });
+    expect(await confirmed(back.generation, 2000)).toHaveLength(3);
+    await allServe('1');
+    const again = await stack.api<{ generation: number }>(
+      'POST',
+      '/deployments/mortgage/rollback',
+      {
+        to: version,
+        reason: 'a version that no host can serve',
+      },
+    );
+    expect(await confirmed(again.generation, 1500)).toEqual([]);
+    await allServe('1');
+
     await stack.api('POST', '/deployments/mortgage/rollback', {
       to: 3,
       reason: 'refused everywhere',
@@ -128,6 +146,15 @@ describe('taking a version back', () => {
     expect(items.every((event) => event.actor.length > 0)).toBe(true);
   });
 });
+
+async function confirmed(generation: number, waitMs: number): Promise<number[]> {
+  const path = `/deployments/mortgage/confirmations?generation=${generation}&waitMs=${waitMs}`;
+  const { agents: all } = await stack.api<{ agents: { confirmedAfterMs: number | null }[] }>(
+    'GET',
+    path,
+  );
+  return all.flatMap((agent) => agent.confirmedAfterMs ?? []);
+}
 
 /** A version whose golden vectors were made by another model: no host may agree with them. */
 async function pushDisagreeing(): Promise<number> {
