@@ -27,8 +27,8 @@ it('the demo detects, rolls back, and loses no request and no window', {
     const result = JSON.parse(lines[0] ?? '');
     expect(result).toMatchObject({ ok: true, failed: 0 });
     expect(result.requests).toBeGreaterThan(3000);
-    // Two windows of 2 s and one second.
-    expect(result.detectSeconds).toBeLessThan(5);
+    // Two windows of 2 s and one second, and as much again for a machine that does other things too.
+    expect(result.detectSeconds).toBeLessThan(10);
     expect(result.revertMs).toHaveLength(3);
     expect(Math.max(...result.revertMs)).toBeLessThan(1000);
     expect(result.windowsMerged).toBe(result.windowsProduced);
