@@ -150,6 +150,10 @@ async function stop(
 }
 
 async function main(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
   let config: ReturnType<typeof parseControlConfig>;
   try {
     config = parseControlConfig(process.argv.slice(2));
