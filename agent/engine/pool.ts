@@ -58,7 +58,7 @@ export class EnginePool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#port = options.port;
-    // Round robin: the kernel's own choice gave one of two engines nearly all of 50 connections opened at once.
+    // Round robin: left to the kernel, the engine that wakes first can accept most of a burst of connections.
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({ serialization: 'advanced' });
     cluster.on('exit', (worker, code, signal) => this.#exited(worker, code, signal));
