@@ -53,7 +53,9 @@ export type ProtocolErrorKind =
   | 'onnx'
   | 'tensor'
   | 'manifest'
-  | 'profile';
+  | 'profile'
+  | 'pipeline'
+  | 'features';
 
 /** The one error class of `protocol/`. The message names the value, the bound and what to do. */
 export class ProtocolError extends Error {

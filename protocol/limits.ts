@@ -24,8 +24,17 @@ export const MAX_TENSORS = 256;
 /** Dimensions of one tensor; ONNX Runtime itself accepts no more than this in practice. */
 export const MAX_RANK = 16;
 
+/** A stable and a candidate arm, and the pinned ones. */
+export const MAX_ARMS = 8;
+
+/** What a report names of one deployment: the arms wanted, and those that are served in their place. */
+export const MAX_REPORTED_ARMS = 16;
+
 /** Deployments one agent is asked to serve. */
 export const MAX_DEPLOYMENTS_PER_AGENT = 256;
+
+/** Versions of a deployment that stay loaded for requests that name them. Each costs every host its memory. */
+export const MAX_PINNED = 6;
 
 /** Labels an agent may carry. */
 export const MAX_LABELS = 64;
@@ -45,3 +54,31 @@ export const MAX_INFER_BODY_BYTES = 64 * 1024 * 1024;
 /** Shortest and longest window. Shorter floods the link, longer than an hour is no longer "seconds to know". */
 export const MIN_WINDOW_MS = 500;
 export const MAX_WINDOW_MS = 3_600_000;
+
+/** Rows of one call of a model: beyond, a batch only delays its first caller. */
+export const MAX_BATCH_ROWS = 4096;
+
+/** Requests waiting for one deployment in one engine: some seconds of work at any rate Node can parse. */
+export const MAX_QUEUE_REQUESTS = 100_000;
+
+/** Nodes of one pipeline, and how deep they nest: each is awaited within one request. */
+export const MAX_PIPELINE_NODES = 32;
+export const MAX_PIPELINE_DEPTH = 8;
+
+/** Pipelines on one way through pipelines that call pipelines. */
+export const MAX_PIPELINE_LEVELS = 2;
+
+/** A graph of 32 nodes with hundreds of tensors each. */
+export const MAX_PIPELINE_BYTES = 1024 * 1024;
+
+/** Lines of a tuning's table: 20 ways to place a model on a large host, times seven batch sizes, and room. */
+export const MAX_TUNING_ROWS = 256;
+
+/** Join keys of one feature lookup; Feast's own entities seldom have more than three. */
+export const MAX_LOOKUP_ENTITIES = 8;
+
+/** Columns that one deployment fetches by key: a row of them is an answer of some tens of KB. */
+export const MAX_LOOKUP_COLUMNS = 512;
+
+/** Rows of features that one engine keeps: at 20 columns about 1 GB, so more is a mistake. */
+export const MAX_LOOKUP_CACHE_ENTRIES = 1_000_000;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { ProtocolError } from '../../../protocol/error.ts';
 import {
   checkManifestAgainstModel,
@@ -6,6 +6,7 @@ import {
   parseManifest,
 } from '../../../protocol/manifest.ts';
 import { readModelInfo } from '../../../protocol/onnx/model-info.ts';
+import { isPipeline } from '../../../protocol/pipeline/manifest-fits.ts';
 import {
   checkProfileAgainstManifest,
   type Profile,
@@ -13,70 +14,76 @@ import {
   windowGrids,
 } from '../../../protocol/profile.ts';
 import { messageOf, Refusal } from '../../error.ts';
-import type { ModelFiles } from '../messages.ts';
-import { agrees } from './executor/admit-executor.ts';
-import { compileModel } from './executor/compile.ts';
-import { openFaster } from './executor/open-compiled.ts';
-import { checkGolden, type Golden, goldenInputs, parseGolden } from './golden.ts';
-import type { Runtime, Session } from './runtime.ts';
+import type { ModelFiles, ModelToOpen } from '../messages.ts';
+import { admitPipeline } from '../pipeline/admit-pipeline.ts';
+import { parseGolden } from './golden.ts';
+import { readModelOutline } from './model-outline.ts';
+import { openVersion, type ReadVersion } from './open-version.ts';
+import type { HostShare } from './placement.ts';
+import type { Runtime } from './runtime.ts';
 import { Slot } from './slot.ts';
+import { rowsIndependent } from './warm-up.ts';
+
+export type { HostShare } from './placement.ts';
+
+/** Files up to this size are kept while they are opened, and may be compiled for the TypeScript executor. */
+const MAX_KEPT_BYTES = 16 * 2 ** 20;
 
 /**
  * Everything that must hold before a version may answer on this host: the manifest fits the file, the session
  * opens, the golden vectors agree on this provider (which is also the warm-up). Throws `Refusal`.
  */
-export async function admit(runtime: Runtime, files: ModelFiles): Promise<Slot> {
-  const [manifestBytes, model] = await Promise.all([
-    readFile(files.manifestPath),
-    readFile(files.modelPath),
-  ]);
-  const manifest = readManifest(manifestBytes, model);
-  const profile = await readProfile(files, manifest);
-  let session: Session;
-  try {
-    session = await runtime.open(model);
-  } catch (cause) {
-    throw new Refusal('session-failed', `ONNX Runtime refused the model: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-  let serving = session;
-  try {
-    if (files.goldenPath !== null) {
-      const golden = parseGolden(await readFile(files.goldenPath));
-      await checkGolden(session, golden);
-      serving = await preferExecutor(model, session, golden);
-    }
-  } catch (cause) {
-    await session.release();
-    if (cause instanceof Refusal) throw cause;
-    throw new Refusal('warmup-failed', `the model failed its first run: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-  return new Slot(files.manifest, manifest, windowGrids(manifest, profile), serving);
+export async function admit(
+  runtime: Runtime,
+  { files, execution }: ModelToOpen,
+  share: HostShare,
+): Promise<Slot> {
+  const manifest = await readManifest(files);
+  if (isPipeline(manifest)) return admitPipeline(files, manifest);
+  const version = await readVersion(files, manifest);
+  const { profile, golden } = version;
+  const { session, placement } = await openVersion(runtime, version, execution, share);
+  return new Slot({
+    manifestDigest: files.manifest,
+    manifest,
+    grids: windowGrids(manifest, profile),
+    session,
+    placement,
+    rowsIndependent: await rowsIndependent(session, manifest, golden),
+  });
 }
 
-/**
- * Trees and small dense models in TypeScript: calling ONNX Runtime costs several times what they compute. Only where
- * the answers agree with ONNX Runtime's on the golden rows; without golden rows nothing was agreed.
- */
-async function preferExecutor(
-  model: Uint8Array,
-  session: Session,
-  golden: Golden,
-): Promise<Session> {
-  const compiled = compileModel(model);
-  if (compiled === null) return session;
-  const agreement = await agrees(compiled, session, [goldenInputs(golden)]);
-  return agreement.kind === 'agrees' ? openFaster(compiled, session) : session;
+async function readVersion(files: ModelFiles, manifest: Manifest): Promise<ReadVersion> {
+  const { size } = await stat(files.modelPath);
+  const model = size <= MAX_KEPT_BYTES ? await readFile(files.modelPath) : null;
+  await checkModel(files, manifest, model);
+  return {
+    modelPath: files.modelPath,
+    modelBytes: size,
+    model,
+    manifest,
+    profile: await readProfile(files, manifest),
+    golden: files.goldenPath === null ? null : parseGolden(await readFile(files.goldenPath)),
+  };
 }
 
-function readManifest(bytes: Uint8Array, model: Uint8Array): Manifest {
+async function readManifest({ manifestPath }: ModelFiles): Promise<Manifest> {
+  const bytes = await readFile(manifestPath);
   try {
-    const manifest = parseManifest(bytes);
-    checkManifestAgainstModel(manifest, readModelInfo(model));
-    return manifest;
+    return parseManifest(bytes);
+  } catch (cause) {
+    throw new Refusal('manifest-mismatch', messageOf(cause), { cause });
+  }
+}
+
+async function checkModel(
+  { modelPath }: ModelFiles,
+  manifest: Manifest,
+  model: Uint8Array | null,
+): Promise<void> {
+  try {
+    const outline = model ?? (await readModelOutline(modelPath));
+    checkManifestAgainstModel(manifest, readModelInfo(outline));
   } catch (cause) {
     if (cause instanceof ProtocolError && cause.kind === 'onnx') {
       throw new Refusal('not-onnx', cause.message, { cause });

@@ -63,11 +63,7 @@ export async function checkGolden(session: Session, golden: Golden): Promise<voi
 function compare(expected: GoldenTensor, got: Tensor, tolerance: Golden['tolerance']): void {
   for (const [at, want] of expected.data.entries()) {
     const have = got.data[at];
-    const same =
-      typeof want === 'string'
-        ? String(have) === want
-        : Math.abs(Number(have) - Number(want)) <=
-          tolerance.absolute + tolerance.relative * Math.abs(Number(want));
+    const same = withinTolerance(have, want, tolerance);
     if (!same) {
       throw new Refusal(
         'golden-mismatch',
@@ -75,6 +71,19 @@ function compare(expected: GoldenTensor, got: Tensor, tolerance: Golden['toleran
       );
     }
   }
+}
+
+type Element = number | bigint | string | boolean;
+
+/** Texts are equal; numbers as close as the tolerance says. NaN is close to nothing. */
+export function withinTolerance(
+  have: Element | undefined,
+  want: Element,
+  { absolute, relative }: Golden['tolerance'],
+): boolean {
+  if (typeof want === 'string') return String(have) === want;
+  const expected = Number(want);
+  return Math.abs(Number(have) - expected) <= absolute + relative * Math.abs(expected);
 }
 
 export function goldenTensor(name: string, tensor: Tensor): GoldenTensor {

@@ -1,77 +1,174 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Datatype } from '../../../protocol/tensor.ts';
-import type { Runtime, Session, Tensor, TensorData } from './runtime.ts';
+import { AgentError } from '../../error.ts';
+import { loadNative, type NativeSession, type OpenNative } from './native-run.ts';
+import { countNodes } from './node-counts.ts';
+import { fromOrt, toOrt } from './ort-tensor.ts';
+import type { NodeCounts, Runtime, Session, SessionOptions, Tensor } from './runtime.ts';
+import { openOnWorkers } from './thread/worker-session.ts';
 
 // ONNX Runtime >= 1.29 writes a device id and looks up a telemetry host when the first session opens,
 // unless this is set by then; it is latched for the life of the process.
 process.env.ORT_DISABLE_TELEMETRY = '1';
 
-const ORT_TYPE: Readonly<Record<Datatype, OrtTensor.Type | null>> = {
-  BOOL: 'bool',
-  UINT8: 'uint8',
-  UINT16: 'uint16',
-  UINT32: 'uint32',
-  UINT64: 'uint64',
-  INT8: 'int8',
-  INT16: 'int16',
-  INT32: 'int32',
-  INT64: 'int64',
-  FP16: 'float16',
-  FP32: 'float32',
-  FP64: 'float64',
-  BYTES: 'string',
-  BF16: null,
-};
+/** One thread inside an operator: engines and workers are the way to more cores, and two of them beat one with two (1.3-1.6x measured). */
+const DEFAULT_OPTIONS: SessionOptions = { provider: 'cpu', intraOpThreads: 1 };
 
-const DATATYPE_OF_ORT = new Map<string, Datatype>(
-  Object.entries(ORT_TYPE).flatMap(([datatype, type]) =>
-    type === null ? [] : [[type, datatype as Datatype]],
-  ),
-);
-
-/** Threads inside one operator. One: engines are processes, and two of them beat one with two threads (1.3-1.6x measured). */
-const INTRA_OP_THREADS = 1;
+/** A runtime that has threads. */
+export interface NodeRuntime extends Runtime {
+  openOnWorkers: NonNullable<Runtime['openOnWorkers']>;
+}
 
 /** Loads the native library on first use, so that a process that serves no model never pays for it. */
-export async function createNodeRuntime(): Promise<Runtime> {
+export async function createNodeRuntime(): Promise<NodeRuntime> {
   const ort = await import('onnxruntime-node');
+  const openNative = await loadNative(ort);
   return {
-    name: 'onnxruntime-node/cpu',
-    async open(model) {
-      const session = await ort.InferenceSession.create(model, {
-        intraOpNumThreads: INTRA_OP_THREADS,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        logSeverityLevel: 3,
-      });
-      return wrap(session, ort.Tensor);
+    name: 'onnxruntime-node',
+    open: async (model, options = DEFAULT_OPTIONS) => {
+      const profile = options.countNodes ? new Profile() : null;
+      try {
+        const ortOptions = { ...toOrtOptions(options), ...profile?.options };
+        return openNative === null
+          ? await openPublic(ort, model, ortOptions, { ...options, profile })
+          : wrapNative(openNative, model, ortOptions, ort.Tensor, { ...options, profile });
+      } catch (cause) {
+        profile?.remove();
+        throw cause;
+      }
+    },
+    openOnWorkers,
+  };
+}
+
+type OrtOptions = InferenceSession.SessionOptions;
+
+interface Opening extends SessionOptions {
+  readonly profile: Profile | null;
+}
+
+function toOrtOptions({ provider, intraOpThreads }: SessionOptions): OrtOptions {
+  return {
+    // Only what a provider can't run falls to the CPU then; a provider that is missing is an error.
+    ...(provider === 'cpu' ? {} : { executionProviders: [provider] }),
+    intraOpNumThreads: intraOpThreads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    logSeverityLevel: 3,
+  };
+}
+
+function wrapNative(
+  open: OpenNative,
+  model: Uint8Array | string,
+  ortOptions: OrtOptions,
+  TensorClass: typeof OrtTensor,
+  { provider, profile }: Opening,
+): Session {
+  let native: NativeSession | null = open(model, ortOptions);
+  const inputNames = native.inputMetadata.map(({ name }) => name);
+  const outputNames = native.outputMetadata.map(({ name }) => name);
+  const fetches = Object.fromEntries(outputNames.map((name) => [name, null]));
+  const runSync = (inputs: ReadonlyMap<string, Tensor>): Map<string, Tensor> => {
+    if (native === null) throw released();
+    const feeds: Record<string, OrtTensor> = {};
+    for (const [name, tensor] of inputs) feeds[name] = toOrt(tensor, TensorClass);
+    for (const name of inputNames) {
+      if (feeds[name] === undefined) {
+        throw new AgentError('engine', `the input "${name}" is missing`);
+      }
+    }
+    return outputsOf(outputNames, native.run(feeds, fetches, {}));
+  };
+  return {
+    provider,
+    lanes: 0,
+    runSync,
+    // In a turn of its own, so that callers who run one after the other leave room for everything else.
+    run: (inputs) =>
+      new Promise((resolve, reject) => {
+        setImmediate(() => {
+          try {
+            resolve(runSync(inputs));
+          } catch (error) {
+            reject(error);
+          }
+        });
+      }),
+    ...(profile === null
+      ? {}
+      : { nodes: async () => profile.finish(() => native?.endProfiling()) }),
+    release: async () => {
+      native?.dispose();
+      native = null;
+      profile?.remove();
     },
   };
 }
 
-function wrap(session: InferenceSession, TensorClass: typeof OrtTensor): Session {
+async function openPublic(
+  ort: typeof import('onnxruntime-node'),
+  model: Uint8Array | string,
+  ortOptions: OrtOptions,
+  { provider, profile }: Opening,
+): Promise<Session> {
+  const session =
+    typeof model === 'string'
+      ? await ort.InferenceSession.create(model, ortOptions)
+      : await ort.InferenceSession.create(model, ortOptions);
   return {
+    provider,
+    lanes: 0,
     async run(inputs) {
       const feeds: Record<string, OrtTensor> = {};
-      for (const [name, tensor] of inputs) feeds[name] = toOrt(tensor, TensorClass);
-      const fetched = await session.run(feeds);
-      const outputs = new Map<string, Tensor>();
-      for (const name of session.outputNames) outputs.set(name, fromOrt(fetched[name]));
-      return outputs;
+      for (const [name, tensor] of inputs) feeds[name] = toOrt(tensor, ort.Tensor);
+      return outputsOf(session.outputNames, await session.run(feeds));
     },
-    release: () => session.release(),
+    ...(profile === null
+      ? {}
+      : { nodes: async () => profile.finish(() => session.endProfiling()) }),
+    release: async () => {
+      await session.release();
+      profile?.remove();
+    },
   };
 }
 
-function toOrt(tensor: Tensor, TensorClass: typeof OrtTensor): OrtTensor {
-  const type = ORT_TYPE[tensor.datatype];
-  if (type === null) throw new TypeError(`${tensor.datatype} is not supported by onnxruntime-node`);
-  // The constructor's overloads pair each type with its array; ours are paired by parsing.
-  return new TensorClass(type as 'float32', tensor.data as Float32Array, tensor.shape);
+function outputsOf(
+  names: readonly string[],
+  fetched: Readonly<Record<string, OrtTensor>>,
+): Map<string, Tensor> {
+  const outputs = new Map<string, Tensor>();
+  for (const name of names) outputs.set(name, fromOrt(fetched[name]));
+  return outputs;
 }
 
-function fromOrt(tensor: OrtTensor): Tensor {
-  const datatype = DATATYPE_OF_ORT.get(tensor.type);
-  if (datatype === undefined) throw new TypeError(`the model gave a tensor of type ${tensor.type}`);
-  return { datatype, shape: tensor.dims, data: tensor.data as TensorData };
+function released(): AgentError {
+  return new AgentError('engine', 'the session has been released');
+}
+
+/** ONNX Runtime's own profile of the first runs, in a folder that is gone once it was read. */
+class Profile {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'driftline-profile-'));
+  #counts: NodeCounts | null = null;
+
+  get options(): OrtOptions {
+    return { enableProfiling: true, profileFilePrefix: join(this.#folder, 'profile') };
+  }
+
+  /** `end` makes the session write its profile; from then on it costs nothing. */
+  finish(end: () => void): NodeCounts {
+    if (this.#counts === null) {
+      end();
+      this.#counts = countNodes(this.#folder);
+      this.remove();
+    }
+    return this.#counts;
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
 }

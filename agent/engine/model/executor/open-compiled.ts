@@ -9,6 +9,8 @@ export interface CompiledSession extends Session {
 /** The compiled model behind the interface that every runtime has. */
 export function openCompiled(model: CompiledModel): CompiledSession {
   return {
+    provider: 'cpu',
+    lanes: 0,
     runSync: (inputs) => model.runSync(inputs),
     // `async`, so that a tensor that doesn't fit rejects, as with ONNX Runtime, and doesn't throw.
     run: async (inputs) => model.runSync(inputs),
@@ -25,16 +27,22 @@ export function prefersExecutor(model: CompiledModel, rows: number): boolean {
 }
 
 /**
- * Each call where it is faster: on the executor, or on the reference session that it was compared with. Owns the
- * reference: `release` closes it.
+ * Each call where it is faster: on the executor, or on the reference session that it was compared with, which computes
+ * in this thread too. Owns the reference: `release` closes it.
  */
 export function openFaster(model: CompiledModel, reference: Session): Session {
+  const onExecutor = (inputs: ReadonlyMap<string, Tensor>) => {
+    const [first] = inputs.values();
+    return prefersExecutor(model, first?.shape[0] ?? 0);
+  };
+  const { runSync } = reference;
   return {
-    run: async (inputs) => {
-      const [first] = inputs.values();
-      const rows = first?.shape[0] ?? 0;
-      return prefersExecutor(model, rows) ? model.runSync(inputs) : reference.run(inputs);
-    },
+    provider: reference.provider,
+    lanes: reference.lanes,
+    run: async (inputs) => (onExecutor(inputs) ? model.runSync(inputs) : reference.run(inputs)),
+    ...(runSync === undefined
+      ? {}
+      : { runSync: (inputs) => (onExecutor(inputs) ? model.runSync(inputs) : runSync(inputs)) }),
     release: () => reference.release(),
   };
 }

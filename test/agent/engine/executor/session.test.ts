@@ -25,6 +25,8 @@ function compiled(bytes: Uint8Array): CompiledModel {
 /** Counts how often it is asked. */
 function counting(session: Session): Session & { calls: number; released: boolean } {
   const counter = {
+    provider: session.provider,
+    lanes: session.lanes,
     calls: 0,
     released: false,
     run: (inputs: Parameters<Session['run']>[0]) => {
@@ -114,6 +116,8 @@ describe('agreement', () => {
   it('holds at the tolerance and not past it', async () => {
     const model = compiled(DENSE);
     const shifted = (by: number): Session => ({
+      provider: 'cpu',
+      lanes: 0,
       run: async () => {
         const [y] = model.runSync(ROW).values();
         const data = Float64Array.from(y.data as Float32Array, (value) => value + by);
