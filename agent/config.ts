@@ -13,6 +13,15 @@ export interface AgentConfig {
   readonly labels: Labels;
   readonly host: string;
   readonly port: number;
+  /** Null: not served. */
+  readonly grpcPort: number | null;
+  readonly metricsPort: number | null;
+  /** Whether clients may load and unload what the control plane has given this host. */
+  readonly repositoryControl: boolean;
+  /** Where features are fetched, by the names that deployments use. */
+  readonly featureServers: ReadonlyMap<string, string>;
+  /** Where spans of requests go; null: nothing is traced. */
+  readonly traces: { readonly url: string; readonly sample: number } | null;
   readonly engines: number;
   readonly cores: number;
   readonly maxBodyBytes: number;
@@ -28,6 +37,12 @@ export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [o
   --label KEY=VALUE a label; may be given several times
   --host ADDRESS    where to serve                             (default 127.0.0.1)
   --port PORT       HTTP port, 0 for any free one              (default 8000)
+  --grpc-port PORT  gRPC port, 0 for any free one, or off      (default 8001)
+  --metrics-port PORT  Prometheus metrics, 0 or off as above   (default 8002)
+  --repository-control  let clients load and unload what the control plane has given this host
+  --feature-server NAME=URL  a Feast feature server that deployments may name; several times
+  --traces URL      OTLP/HTTP endpoint for spans, for example http://127.0.0.1:4318/v1/traces
+  --trace-sample RATE  share of requests without a traceparent that are traced (default 0)
   --engines N       engine processes                           (default one per core, at most 4)
   --max-body BYTES  largest request body                       (default ${MAX_INFER_BODY_BYTES})
   --log-level LEVEL debug, info, warn, error or silent         (default info)
@@ -44,10 +59,7 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
     throw wrong('--name', values.name, 'letters, digits, ".", "_" and "-"');
   }
   const controlUrl = values.control ?? null;
-  if (
-    controlUrl !== null &&
-    !/^https?:$/.test(URL.canParse(controlUrl) ? new URL(controlUrl).protocol : '')
-  ) {
+  if (controlUrl !== null && !isHttp(controlUrl)) {
     throw wrong('--control', controlUrl, 'an http or https URL');
   }
   return {
@@ -58,6 +70,11 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
     labels,
     host: values.host ?? '127.0.0.1',
     port: integer('--port', values.port ?? '8000', 0, 65_535),
+    grpcPort: port('--grpc-port', values['grpc-port'] ?? '8001'),
+    metricsPort: port('--metrics-port', values['metrics-port'] ?? '8002'),
+    repositoryControl: values['repository-control'] ?? false,
+    featureServers: featureServersOf(values['feature-server'] ?? []),
+    traces: tracesOf(values.traces, values['trace-sample']),
     engines: integer(
       '--engines',
       values.engines ?? String(Math.min(cores, MAX_DEFAULT_ENGINES)),
@@ -87,6 +104,12 @@ function parse(argv: readonly string[]) {
         label: { type: 'string', multiple: true },
         host: { type: 'string' },
         port: { type: 'string' },
+        'grpc-port': { type: 'string' },
+        'metrics-port': { type: 'string' },
+        'repository-control': { type: 'boolean' },
+        'feature-server': { type: 'string', multiple: true },
+        traces: { type: 'string' },
+        'trace-sample': { type: 'string' },
         engines: { type: 'string' },
         'max-body': { type: 'string' },
         'log-level': { type: 'string' },
@@ -107,6 +130,42 @@ function parseLabels(entries: readonly string[]): Labels {
   const parsed = labelsSchema.safeParse(labels);
   if (!parsed.success) throw new AgentError('configuration', `--label: ${describe(parsed.error)}`);
   return parsed.data;
+}
+
+function isHttp(url: string): boolean {
+  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+}
+
+function featureServersOf(entries: readonly string[]): Map<string, string> {
+  const servers = new Map<string, string>();
+  for (const entry of entries) {
+    const at = entry.indexOf('=');
+    const [name, url] = [entry.slice(0, Math.max(at, 0)), entry.slice(at + 1)];
+    if (!nameSchema.safeParse(name).success || !isHttp(url)) {
+      throw wrong('--feature-server', entry, 'NAME=URL with an http or https URL');
+    }
+    if (servers.has(name))
+      throw wrong('--feature-server', entry, `another name; "${name}" is taken`);
+    servers.set(name, url);
+  }
+  return servers;
+}
+
+function tracesOf(url: string | undefined, rate: string | undefined): AgentConfig['traces'] {
+  const sample = Number(rate ?? '0');
+  if (!/^(0|1|0?\.\d+|[01]\.\d+)$/.test(rate ?? '0') || sample > 1) {
+    throw wrong('--trace-sample', rate ?? '', 'a number from 0 to 1');
+  }
+  if (url === undefined) {
+    if (rate !== undefined) throw wrong('--trace-sample', rate, 'given beside --traces URL');
+    return null;
+  }
+  if (!isHttp(url)) throw wrong('--traces', url, 'an http or https URL');
+  return { url, sample };
+}
+
+function port(flag: string, text: string): number | null {
+  return text === 'off' ? null : integer(flag, text, 0, 65_535);
 }
 
 function integer(flag: string, text: string, low: number, high: number): number {

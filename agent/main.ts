@@ -1,20 +1,30 @@
-import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { AGENT_USAGE, readAgentConfig } from './config.ts';
 import { AgentError, messageOf } from './error.ts';
 
-/** Three programs in one file, because cluster starts engines from the supervisor's own entry. */
+/** Four programs in one file, because cluster starts engines from the supervisor's own entry. */
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
-  if (cluster.isWorker) {
+  const { DRIFTLINE_ENGINE: ordinal, DRIFTLINE_ENGINE_JOURNAL: journalPath } = process.env;
+  if (process.send !== undefined && ordinal !== undefined && journalPath !== undefined) {
     const { runEngineWorker } = await import('./engine/worker.ts');
-    const { maxBodyBytes } = readAgentConfig(argv, process.env);
-    const ordinal = Number(process.env.DRIFTLINE_ENGINE ?? 0);
-    await runEngineWorker({ ordinal, version: packageVersion(), maxBodyBytes });
+    const { maxBodyBytes, cores, featureServers, traces } = readAgentConfig(argv, process.env);
+    const engines = Number(process.env.DRIFTLINE_ENGINES ?? 1);
+    const version = packageVersion();
+    const share = { engines, cores };
+    await runEngineWorker({
+      ...{ version, maxBodyBytes, share, journalPath, featureServers, traces },
+      ordinal: Number(ordinal),
+    });
   } else if (argv[0] === 'describe') {
     const { runDescribe } = await import('./describe/main.ts');
     process.exitCode = await runDescribe(argv.slice(1));
+  } else if (argv[0] === 'tune') {
+    const { runTune } = await import('./tune/main.ts');
+    // A thread that hangs in the model must not keep the process.
+    process.exit(await runTune(argv.slice(1)));
   } else if (argv.includes('--help')) {
     process.stdout.write(AGENT_USAGE);
   } else {
@@ -26,9 +36,11 @@ async function runSupervisor(argv: readonly string[]): Promise<void> {
   const config = readAgentConfig(argv, process.env);
   const log = pino({ level: config.logLevel, base: { name: 'agent' } });
   const { Supervisor } = await import('./supervisor.ts');
-  const supervisor = await Supervisor.create(config, log);
-  const url = await supervisor.start();
-  log.info({ url, pid: process.pid }, 'serving');
+  const { execArgv, env } = process;
+  const program = { path: fileURLToPath(import.meta.url), argv, execArgv, env };
+  const supervisor = await Supervisor.create(config, program, log);
+  const urls = await supervisor.start();
+  log.info({ ...urls, pid: process.pid }, 'serving');
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) return;

@@ -7,13 +7,20 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from './ids.ts';
-import { MAX_DEPLOYMENTS_PER_AGENT } from './limits.ts';
+import { MAX_DEPLOYMENTS_PER_AGENT, MAX_REPORTED_ARMS } from './limits.ts';
+import { placementSchema } from './serving.ts';
 
 const armBase = { arm: armSchema, version: versionNumberSchema, manifest: digestSchema };
 
 /** What one arm really does on the host. `refused` is the NACK: this digest is not offered again as it stands. */
 export const reportedArmSchema = z.discriminatedUnion('state', [
-  z.object({ ...armBase, state: z.literal('serving'), share: z.number().min(0).max(1) }),
+  z.object({
+    ...armBase,
+    state: z.literal('serving'),
+    share: z.number().min(0).max(1),
+    /** Absent where the agent is older, or the engine that measured it died. */
+    placement: placementSchema.optional(),
+  }),
   z.object({ ...armBase, state: z.literal('fetching') }),
   z.object({
     ...armBase,
@@ -26,7 +33,7 @@ export type ReportedArm = z.infer<typeof reportedArmSchema>;
 
 export const reportedDeploymentSchema = z.object({
   name: nameSchema,
-  arms: z.array(reportedArmSchema).max(8),
+  arms: z.array(reportedArmSchema).max(MAX_REPORTED_ARMS),
 });
 
 export type ReportedDeployment = z.infer<typeof reportedDeploymentSchema>;

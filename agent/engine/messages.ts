@@ -1,15 +1,25 @@
 import type { RefusalCode } from '../../protocol/error.ts';
 import type { Arm, Digest } from '../../protocol/ids.ts';
+import type { Execution, ReportedPlacement, Serving } from '../../protocol/serving.ts';
+import type { Answer, Question } from './host.ts';
+import type { EngineSnapshot } from './snapshot.ts';
 
-/** What passes between supervisor and engine, over the cluster's IPC channel or in one process. */
+/** What passes between supervisor and engine, over the IPC channel of a process. */
 
 /** Where the verified files of one version lie on this host. */
 export interface ModelFiles {
   readonly manifest: Digest;
   readonly manifestPath: string;
+  /** The ONNX file, or the graph of a pipeline. */
   readonly modelPath: string;
   readonly profilePath: string | null;
   readonly goldenPath: string | null;
+}
+
+/** A version to open, and how. One version may be opened in two ways, for two deployments. */
+export interface ModelToOpen {
+  readonly files: ModelFiles;
+  readonly execution: Execution;
 }
 
 export interface PlannedArm {
@@ -22,8 +32,13 @@ export interface PlannedArm {
 export interface PlannedDeployment {
   readonly name: string;
   readonly windowMs: number;
+  readonly serving: Serving;
   readonly arms: readonly PlannedArm[];
+  /** What a client of this host has unloaded: not among `arms`, and listed as unavailable. */
+  readonly unloaded?: readonly UnloadedArm[];
 }
+
+export type UnloadedArm = Pick<PlannedArm, 'arm' | 'version' | 'manifest'>;
 
 /** Everything an engine serves, switched as a whole. */
 export interface ServingPlan {
@@ -33,7 +48,12 @@ export interface ServingPlan {
 }
 
 export type PreparedModel =
-  | { readonly manifest: Digest; readonly outcome: 'ready' }
+  | {
+      readonly manifest: Digest;
+      readonly outcome: 'ready';
+      /** Absent where no engine could say. */
+      readonly placement?: ReportedPlacement;
+    }
   | {
       readonly manifest: Digest;
       readonly outcome: 'refused';
@@ -52,18 +72,45 @@ export interface WindowMessage {
   readonly body: Uint8Array;
 }
 
+/** What is spoken on a connection. */
+export type Transport = 'http' | 'grpc';
+
+/** A request of a model that computes beside the engine's thread has begun (+1) or ceased (-1) to wait for it. */
+export interface WaitingNote {
+  /** Null where the supervisor could not answer in the engine's place. */
+  readonly connection: number | null;
+  readonly manifest: Digest;
+  readonly change: 1 | -1;
+}
+
 export type ToEngine =
-  | { readonly kind: 'prepare'; readonly id: number; readonly models: readonly ModelFiles[] }
+  | { readonly kind: 'prepare'; readonly id: number; readonly models: readonly ModelToOpen[] }
   | { readonly kind: 'commit'; readonly id: number; readonly plan: ServingPlan }
-  | { readonly kind: 'listen'; readonly id: number; readonly host: string; readonly port: number }
-  | { readonly kind: 'stop'; readonly id: number };
+  | { readonly kind: 'snapshot'; readonly id: number }
+  | { readonly kind: 'stop'; readonly id: number }
+  /** Comes with a socket, paused. */
+  | { readonly kind: 'connection'; readonly connection: number; readonly transport: Transport }
+  /** To a question of the engine, by its id; null: the host could not say. */
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answer | null };
+
+/** What an engine says to a command, by the command's id. */
+export type EngineReply =
+  | { readonly kind: 'prepared'; readonly id: number; readonly models: readonly PreparedModel[] }
+  | { readonly kind: 'committed'; readonly id: number }
+  | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: EngineSnapshot }
+  | { readonly kind: 'stopped'; readonly id: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string };
 
 export type FromEngine =
   /** Listens to commands: what is sent before this is lost. */
   | { readonly kind: 'started' }
-  | { readonly kind: 'prepared'; readonly id: number; readonly models: readonly PreparedModel[] }
-  | { readonly kind: 'committed'; readonly id: number }
-  | { readonly kind: 'listening'; readonly id: number; readonly port: number }
-  | { readonly kind: 'stopped'; readonly id: number }
-  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
-  | WindowMessage;
+  | EngineReply
+  | WindowMessage
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | {
+      readonly kind: 'connections';
+      /** How many it has taken up since its start. */
+      readonly taken: number;
+      readonly notes: readonly WaitingNote[];
+      readonly gone: readonly number[];
+    };

@@ -1,31 +1,72 @@
+import { Socket } from 'node:net';
 import { messageOf } from '../error.ts';
-import { Engine } from './engine.ts';
+import { Connections } from './connections.ts';
+import { Engine, type EngineOptions } from './engine.ts';
+import { IpcHost } from './ipc-host.ts';
+import { ComputeJournal } from './journal.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
+import type { HostShare } from './model/placement.ts';
 import { createNodeRuntime } from './model/runtime-node.ts';
 
-export interface WorkerOptions {
+export interface WorkerOptions extends Pick<EngineOptions, 'featureServers' | 'traces'> {
   readonly ordinal: number;
   readonly version: string;
   readonly maxBodyBytes: number;
+  readonly share: HostShare;
+  /** Where the engine leaves its trace for the time after a crash. */
+  readonly journalPath: string;
 }
+
+/** How long a stopping engine waits for its connections before it closes them. */
+const STOP_GRACE_MS = 3_000;
+
+type Command = Exclude<ToEngine, { kind: 'connection' | 'answer' }>;
 
 /** The body of an engine process: an `Engine` driven by the supervisor's messages. */
 export async function runEngineWorker(options: WorkerOptions): Promise<void> {
-  const send = (message: FromEngine) => process.send?.(message);
   const runtime = await createNodeRuntime();
-  const engine = new Engine({ ...options, runtime, onWindow: send });
-  process.on('message', (message: ToEngine) => {
-    void handle(engine, message).then(send, (error: unknown) =>
-      send({ kind: 'failed', id: message.id, message: messageOf(error) }),
-    );
+  const host = new IpcHost(send);
+  const journal = new ComputeJournal(options.journalPath);
+  const connections = new Connections(send, journal);
+  const { ordinal, version, maxBodyBytes, share, featureServers, traces } = options;
+  const engine = new Engine({
+    ...{ ordinal, version, maxBodyBytes, share, runtime, host, journal, featureServers, traces },
+    waiting: connections,
+    onWindow: send,
   });
-  send({ kind: 'started' });
+  process.on('message', (message: ToEngine, socket: unknown) => {
+    if (message.kind === 'answer') host.received(message);
+    else if (message.kind !== 'connection') obey(engine, connections, message);
+    else if (socket instanceof Socket) {
+      connections.adopt(message.connection, socket);
+      engine.accept(message.transport, socket);
+    }
+  });
+  // Without a supervisor nobody hands it connections or keeps its windows.
+  process.on('disconnect', () => process.exit(0));
   // Ctrl-C reaches the whole process group; the supervisor decides when engines stop.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
+  send({ kind: 'started' });
 }
 
-async function handle(engine: Engine, message: ToEngine): Promise<FromEngine> {
+function send(message: FromEngine): void {
+  // Fails only without a supervisor, and then this process ends.
+  process.send?.(message, undefined, undefined, () => undefined);
+}
+
+function obey(engine: Engine, connections: Connections, message: Command): void {
+  void execute(engine, connections, message).then(
+    (reply) => send(reply),
+    (error: unknown) => send({ kind: 'failed', id: message.id, message: messageOf(error) }),
+  );
+}
+
+async function execute(
+  engine: Engine,
+  connections: Connections,
+  message: Command,
+): Promise<FromEngine> {
   const { id } = message;
   switch (message.kind) {
     case 'prepare':
@@ -33,9 +74,10 @@ async function handle(engine: Engine, message: ToEngine): Promise<FromEngine> {
     case 'commit':
       engine.commit(message.plan);
       return { kind: 'committed', id };
-    case 'listen':
-      return { kind: 'listening', id, port: await engine.listen(message.host, message.port) };
+    case 'snapshot':
+      return { kind: 'snapshot', id, snapshot: engine.snapshot() };
     case 'stop':
+      await connections.drain(() => engine.closeIdle(), STOP_GRACE_MS);
       await engine.stop();
       return { kind: 'stopped', id };
   }

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import type { CommandMessage, CommandOutcome } from '../../protocol/command.ts';
 import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type ChallengeMessage, type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
@@ -22,6 +23,8 @@ export interface LinkOptions {
   serving(): string | null;
   generation(): number;
   onDesired(message: DesiredMessage): void;
+  /** `deadline` on this host's clock. Must not reject: what goes wrong is an outcome too. */
+  onCommand(message: CommandMessage): Promise<CommandOutcome>;
   /** A new bearer token for downloads: at each welcome, and renewed while the link is up. */
   onToken(downloadToken: string): void;
   onOnline(): void;
@@ -44,6 +47,8 @@ export class Link {
   #retryAfterMs = 0;
   #receiving: Promise<void> = Promise.resolve();
   #challengedKey: Uint8Array | null = null;
+  /** How far this host's clock is ahead of the control plane's. */
+  #clockAheadMs = 0;
   /** How many items at the head of the outbox are on the wire in this connection. */
   #sent = new Set<string>();
 
@@ -142,7 +147,23 @@ export class Link {
     else if (this.#state.name !== 'online')
       throw new AgentError('link', `${message.kind} before welcome`);
     else if (message.kind === 'desired') this.#options.onDesired(message);
+    else if (message.kind === 'command') this.#command(socket, message);
     else await this.#acknowledged(message.boot, message.sequence);
+  }
+
+  /** Not waited for: a command takes seconds, and what comes behind it can't wait. */
+  #command(socket: WebSocket, message: CommandMessage): void {
+    const deadline = message.deadline + this.#clockAheadMs;
+    this.#options
+      .onCommand({ ...message, deadline })
+      .then((outcome) => {
+        // Another connection never asked for it.
+        if (this.#socket !== socket) return;
+        this.send({ kind: 'result', id: message.id, outcome });
+      })
+      .catch((error: unknown) => {
+        this.#options.log('warn', 'no result of a command', { reason: messageOf(error) });
+      });
   }
 
   async #acknowledged(boot: string, sequence: number): Promise<void> {
@@ -198,6 +219,7 @@ export class Link {
   }
 
   async #welcomed(message: Extract<DownMessage, { kind: 'welcome' }>): Promise<void> {
+    this.#clockAheadMs = Date.now() - message.serverTimeMs;
     if (this.#state.name === 'online') {
       this.#options.onToken(message.downloadToken);
       return;

@@ -5,8 +5,9 @@ import { type DesiredState, desiredStateSchema } from '../../protocol/desired.ts
 import { ProtocolError } from '../../protocol/error.ts';
 import { type Envelope, envelopeSchema, open } from '../../protocol/signing.ts';
 import { describe } from '../../protocol/wire.ts';
-import type { ServingPlan } from '../engine/messages.ts';
+import type { PlannedArm, ServingPlan } from '../engine/messages.ts';
 import { writeFileAtomically } from '../store/atomic-file.ts';
+import type { Fallbacks } from './fallback.ts';
 
 const packr = new Packr({ useRecords: false });
 
@@ -34,10 +35,12 @@ export async function openDesired(
 export class DesiredStore {
   readonly #desiredPath: string;
   readonly #lastGoodPath: string;
+  readonly #fallbackPath: string;
 
   constructor(folder: string) {
     this.#desiredPath = join(folder, 'desired.bin');
     this.#lastGoodPath = join(folder, 'last-good.json');
+    this.#fallbackPath = join(folder, 'fallback.json');
   }
 
   async saveDesired(envelope: Envelope): Promise<void> {
@@ -58,7 +61,25 @@ export class DesiredStore {
   /** Written by this agent into its own folder, so its shape is trusted. */
   async loadLastGood(): Promise<ServingPlan | null> {
     const bytes = await readOrNull(this.#lastGoodPath);
-    return bytes === null ? null : (JSON.parse(bytes.toString('utf8')) as ServingPlan);
+    if (bytes === null) return null;
+    const plan = JSON.parse(bytes.toString('utf8')) as ServingPlan;
+    // An older build of this agent wrote no `serving`.
+    const deployments = plan.deployments.map((each) => ({ ...each, serving: each.serving ?? {} }));
+    return { ...plan, deployments };
+  }
+
+  /** What to go back to should the plan that is served now turn out to kill engines. */
+  async saveFallbacks(fallbacks: Fallbacks): Promise<void> {
+    const text = JSON.stringify(Object.fromEntries(fallbacks), null, 2);
+    await writeFileAtomically(this.#fallbackPath, `${text}\n`);
+  }
+
+  async loadFallbacks(): Promise<Fallbacks> {
+    const bytes = await readOrNull(this.#fallbackPath);
+    if (bytes === null) return new Map();
+    return new Map(
+      Object.entries(JSON.parse(bytes.toString('utf8')) as Record<string, PlannedArm>),
+    );
   }
 }
 

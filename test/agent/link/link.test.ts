@@ -19,6 +19,7 @@ let outbox: Outbox;
 let link: Link;
 let logged: { message: string; detail: string }[];
 let desired: number;
+let commanded: LinkOptions['onCommand'];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'link-'));
@@ -27,6 +28,7 @@ beforeEach(async () => {
   outbox = await Outbox.open(join(folder, 'outbox'), BOOT);
   logged = [];
   desired = 0;
+  commanded = async () => ({ ok: false, code: 'failed', message: '' });
 });
 afterEach(async () => {
   link.stop();
@@ -57,6 +59,7 @@ function start(token: string | null): void {
     },
     serving: () => 'http://127.0.0.1:8000',
     generation: () => 41,
+    onCommand: (message) => commanded(message),
     onDesired: () => {
       desired += 1;
     },

@@ -29,7 +29,12 @@ function desired(generation: number, ...deployments: [string, ...DesiredArm[]][]
     generation,
     issuedAt: 0,
     expiresAt: 1,
-    deployments: deployments.map(([name, ...arms]) => ({ name, windowMs: 1000, arms })),
+    deployments: deployments.map(([name, ...arms]) => ({
+      name,
+      windowMs: 1000,
+      serving: { engines: 2 },
+      arms,
+    })),
   };
 }
 
@@ -77,6 +82,46 @@ describe('what is served', () => {
     expect(show(planServing(desired(2), new Map(), running))).toEqual([]);
   });
 
+  it('DESIRED-12: is executed as is wanted, also where an older version is kept', () => {
+    expect(running.deployments.map(({ serving }) => serving)).toEqual([{ engines: 2 }]);
+    const update = desired(2, ['loans', arm('stable', 3, 1)]);
+    update.deployments[0].serving = { placement: 'worker' };
+    const kept = planServing(update, refusing(3), running);
+    expect(kept.deployments[0].serving).toEqual({ placement: 'worker' });
+  });
+
+  it('DESIRED-11: is all but a pinned version that is refused', () => {
+    const wanted = desired(2, [
+      'loans',
+      arm('stable', 1, 1),
+      arm('pinned', 2, 0),
+      arm('pinned', 3, 0),
+    ]);
+    const all = 'loans: stable@1=1, pinned@2=0, pinned@3=0';
+    expect(show(planServing(wanted, new Map(), running))).toEqual([all]);
+    expect(show(planServing(wanted, refusing(2), running))).toEqual([
+      'loans: stable@1=1, pinned@3=0',
+    ]);
+  });
+
+  it('DESIRED-4: keeps the stable version that ran, once, and lets pinned versions come and go', () => {
+    const wanted = desired(2, [
+      'loans',
+      arm('stable', 4, 1),
+      arm('pinned', 1, 0),
+      arm('pinned', 2, 0),
+    ]);
+    expect(show(planServing(wanted, refusing(4), running))).toEqual([
+      'loans: stable@1=1, pinned@2=0',
+    ]);
+    // A pinned version alone has no traffic to answer: the deployment is not there.
+    expect(show(planServing(wanted, refusing(4), null))).toEqual([]);
+    const candidate = desired(2, ['loans', arm('pinned', 2, 0), arm('candidate', 3, 1)]);
+    expect(show(planServing(candidate, refusing(3), running))).toEqual([
+      'loans: stable@1=1, pinned@2=0',
+    ]);
+  });
+
   it('names each version once', () => {
     const twice = desired(
       1,
@@ -92,11 +137,12 @@ const anyArms = fc
     fc.integer({ min: 1, max: 4 }),
     fc.integer({ min: 1, max: 4 }),
     fc.double({ min: 0, max: 1, noNaN: true }),
-    fc.nat(2),
+    fc.nat(3),
   )
   .map(([one, two, share, shape]): DesiredArm[] => {
     if (shape === 0) return [arm('stable', one, 1)];
     const both = [arm('stable', one, 1 - share), arm('candidate', two, share)];
+    if (shape === 3) return [...both, arm('pinned', 5, 0), arm('pinned', 6, 0)];
     return shape === 1 ? both : both.reverse();
   });
 const anyDesired = fc
@@ -108,7 +154,7 @@ const anyDesired = fc
   .map(([generation, names, arms]) =>
     desired(generation, ...names.map((name, at): [string, ...DesiredArm[]] => [name, ...arms[at]])),
   );
-const anyRefused = fc.subarray([1, 2, 3, 4]).map((versions) => refusing(...versions));
+const anyRefused = fc.subarray([1, 2, 3, 4, 5, 6]).map((versions) => refusing(...versions));
 
 describe('every plan and every report', () => {
   it('DESIRED-5: serves no refused version, shares that add up to 1, and only what is named', () => {
@@ -126,6 +172,9 @@ describe('every plan and every report', () => {
             for (const { arms } of plan.deployments) {
               expect(arms.some((each) => refused.has(each.manifest))).toBe(false);
               expect(arms.reduce((sum, each) => sum + each.share, 0)).toBeCloseTo(1, 8);
+              const pinned = arms.filter(({ arm: name }) => name === 'pinned');
+              expect(pinned.every(({ share }) => share === 0)).toBe(true);
+              expect(pinned.length).toBeLessThan(arms.length);
             }
           }
         },

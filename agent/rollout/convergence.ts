@@ -1,0 +1,303 @@
+import type { DesiredState } from '../../protocol/desired.ts';
+import type { Digest } from '../../protocol/ids.ts';
+import type { ReportMessage } from '../../protocol/report.ts';
+import type { ReportedPlacement } from '../../protocol/serving.ts';
+import type { EventMessage } from '../../protocol/telemetry.ts';
+import type { Answer, Question } from '../engine/host.ts';
+import { MANAGED } from '../engine/host.ts';
+import type { ModelFiles, PreparedModel, ServingPlan } from '../engine/messages.ts';
+import type { EngineDeath } from '../engine/pool/engine-death.ts';
+import type { EnginePool } from '../engine/pool/pool.ts';
+import { messageOf } from '../error.ts';
+import type { Source } from '../store/fetch.ts';
+import { BlameLedger, suspectOf, worthRefusing } from './blame.ts';
+import { enginesWanted } from './engines-wanted.ts';
+import { modelsToOpen, versionsIn } from './models-to-open.ts';
+import {
+  keepUnloaded,
+  type Unloaded,
+  versionsMeant,
+  withoutUnloaded,
+} from './repository-control.ts';
+import type { ServingMemory } from './serving-memory.ts';
+import { planServing, type RefusedVersion, reportDeployments, versionsOf } from './serving-plan.ts';
+import type { VersionShelf } from './version-shelf.ts';
+
+export interface ConvergenceOptions {
+  readonly pool: Pick<EnginePool, 'prepare' | 'commit' | 'resize'>;
+  readonly shelf: VersionShelf;
+  readonly memory: ServingMemory;
+  readonly engines: number;
+  readonly cores: number;
+  /** Whether clients may load and unload. */
+  readonly repositoryControl: boolean;
+  /** Where artifacts are fetched from; null while there is no control plane to fetch from. */
+  source(): Source | null;
+  onReport(report: ReportMessage): void;
+  onEvent(name: EventMessage['name'], detail: string): void;
+  log(level: 'info' | 'warn' | 'error', message: string, detail: object): void;
+}
+
+/** A download that failed for the network's sake is tried again after this, for as long as it is wanted. */
+const FETCH_RETRY_MS = 2_000;
+
+/**
+ * Makes the engines serve what is wanted: fetch → prepare → commit → report. A newer wish interrupts an older one
+ * that still downloads; wishes are carried out one after another.
+ */
+export class Convergence {
+  readonly #options: ConvergenceOptions;
+  readonly #blame = new BlameLedger();
+  #desired: DesiredState | null = null;
+  /** What the desired state comes to on this host; engines serve it without what clients have unloaded. */
+  #planned: ServingPlan | null = null;
+  #serving: ServingPlan | null = null;
+  #unloaded: Unloaded = new Map();
+  /** How engines run what they have opened. */
+  readonly #placements = new Map<Digest, ReportedPlacement>();
+  /** Aborts the convergence in progress when something newer is wanted. */
+  #superseded: AbortController | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #retry: NodeJS.Timeout | null = null;
+  #stopping = false;
+
+  constructor(options: ConvergenceOptions) {
+    this.#options = options;
+  }
+
+  /** Highest generation accepted; 0: none. */
+  get generation(): number {
+    return this.#desired?.generation ?? 0;
+  }
+
+  /** Highest generation that the engines serve. */
+  get applied(): number {
+    return this.#serving?.generation ?? 0;
+  }
+
+  get serving(): ServingPlan | null {
+    return this.#serving;
+  }
+
+  filesOf(manifest: Digest): ModelFiles | null {
+    return this.#options.shelf.filesOf(manifest);
+  }
+
+  /** A newer desired state. Resolves when it has been carried out as far as can be. */
+  want(desired: DesiredState): Promise<void> {
+    this.#unloaded = keepUnloaded(this.#unloaded, this.#desired, desired);
+    this.#options.shelf.forgive();
+    this.#blame.clear();
+    this.#desired = desired;
+    return this.#converge();
+  }
+
+  /** Brings back what ran before a restart, from disk alone, then what was wanted then. */
+  async restore(lastGood: ServingPlan | null, desired: DesiredState | null): Promise<void> {
+    await this.#options.memory.load();
+    this.#desired = desired;
+    const whole = lastGood !== null && (await this.#serveLastGood(lastGood));
+    if (desired !== null && (!whole || this.#unfinished())) await this.#converge();
+  }
+
+  /** Something may still be missing that could not be had while the control plane was away. */
+  online(): void {
+    this.report();
+    if (this.#unfinished()) void this.#converge();
+  }
+
+  /** Versions whose files have rotted are left out. Resolves with whether all of it is back. */
+  async #serveLastGood(plan: ServingPlan): Promise<boolean> {
+    const { shelf, pool, log, onEvent } = this.#options;
+    const usable = new Set<Digest>();
+    for (const manifest of versionsIn(plan)) {
+      try {
+        await shelf.restore(manifest);
+        usable.add(manifest);
+      } catch (error) {
+        log('warn', 'cannot restore a version from disk', { manifest, reason: messageOf(error) });
+        onEvent('artifact-corrupt', messageOf(error));
+      }
+    }
+    for (const model of modelsToOpen(plan, (each) => shelf.filesOf(each))) {
+      for (const each of await pool.prepare([model])) {
+        if (each.outcome === 'refused') usable.delete(each.manifest);
+        else this.#placed(each);
+      }
+    }
+    const deployments = plan.deployments.flatMap((deployment) => {
+      const arms = deployment.arms.filter((arm) => usable.has(arm.manifest));
+      if (!arms.some((arm) => arm.arm === 'stable')) return [];
+      const missing = 1 - arms.reduce((sum, arm) => sum + arm.share, 0);
+      const whole = arms.map((arm, at) =>
+        at === 0 ? { ...arm, share: arm.share + missing } : arm,
+      );
+      return [{ ...deployment, arms: whole }];
+    });
+    await this.#commit({ ...plan, deployments });
+    const arms = (of: ServingPlan['deployments']) => of.flatMap((each) => each.arms).length;
+    return arms(deployments) === arms(plan.deployments);
+  }
+
+  #unfinished(): boolean {
+    const desired = this.#desired;
+    if (desired === null) return false;
+    if (this.applied !== desired.generation) return true;
+    return versionsOf(desired).some((manifest) => this.#options.shelf.mayCome(manifest));
+  }
+
+  #converge(): Promise<void> {
+    this.#superseded?.abort();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    const abort = new AbortController();
+    this.#superseded = abort;
+    this.#running = this.#running
+      .then(() => this.#convergeOnce(abort.signal))
+      .catch((error: unknown) => {
+        this.#options.log('error', 'could not converge', { reason: messageOf(error) });
+        if (!abort.signal.aborted) this.#retryLater();
+      });
+    return this.#running;
+  }
+
+  #retryLater(): void {
+    if (this.#stopping) return;
+    this.#retry = setTimeout(() => void this.#converge(), FETCH_RETRY_MS);
+  }
+
+  async #convergeOnce(signal: AbortSignal): Promise<void> {
+    const desired = this.#desired;
+    if (desired === null || signal.aborted || this.#stopping) return;
+    const { shelf } = this.#options;
+    const wanted = versionsOf(desired);
+    if (wanted.some((manifest) => shelf.filesOf(manifest) === null)) this.report();
+    for (const manifest of wanted) {
+      // Refused for what it is: fetching it again would find the same.
+      if (shelf.mayCome(manifest)) await shelf.fetch(manifest, this.#options.source(), signal);
+    }
+    const plan = await this.#admitted(desired, signal);
+    if (plan === null) return;
+    await this.#commit(plan);
+    if (this.#unfinished()) this.#retryLater();
+  }
+
+  /** A plan that every engine is ready for; null when it was overtaken. Each turn refuses one more version or ends. */
+  async #admitted(desired: DesiredState, signal: AbortSignal): Promise<ServingPlan | null> {
+    const { shelf, memory, pool, source } = this.#options;
+    for (;;) {
+      if (signal.aborted) return null;
+      const plan = planServing(desired, shelf.refused, this.#planned, memory.fallbacks);
+      const refusedBefore = shelf.refused.size;
+      for (const manifest of versionsIn(plan)) await shelf.fetch(manifest, source(), signal);
+      const models = modelsToOpen(withoutUnloaded(plan, this.#unloaded), (manifest) =>
+        shelf.filesOf(manifest),
+      );
+      // One after another, so that an engine's death tells which.
+      for (const model of models) {
+        for (const each of await pool.prepare([model])) {
+          if (each.outcome === 'refused') shelf.refuse(each.manifest, refusalOf(each));
+          else this.#placed(each);
+        }
+      }
+      if (signal.aborted) return null;
+      if (shelf.refused.size === refusedBefore) return plan;
+    }
+  }
+
+  #placed({ manifest, placement }: Extract<PreparedModel, { outcome: 'ready' }>): void {
+    if (placement !== undefined) this.#placements.set(manifest, placement);
+  }
+
+  async #commit(plan: ServingPlan): Promise<void> {
+    const { pool, shelf, memory, engines, cores } = this.#options;
+    const served = withoutUnloaded(plan, this.#unloaded);
+    await pool.commit(
+      served,
+      modelsToOpen(served, (manifest) => shelf.filesOf(manifest)),
+    );
+    const before = this.#planned;
+    for (const manifest of this.#placements.keys()) {
+      if (!versionsIn(plan).includes(manifest)) this.#placements.delete(manifest);
+    }
+    this.#planned = plan;
+    this.#serving = served;
+    pool.resize(enginesWanted(plan, engines, cores));
+    const { generation, deployments } = served;
+    this.#options.log('info', 'serving plan', { generation, deployments });
+    this.report();
+    await memory.switched(before, plan, shelf.refused, Date.now());
+  }
+
+  /** An engine died: a version that did it too often is refused, and another takes over. */
+  died(death: EngineDeath): void {
+    const { memory, shelf, onEvent } = this.#options;
+    const plan = this.#serving;
+    // What was being prepared is judged by `prepare` itself.
+    if (plan === null || death.loading.length > 0) return;
+    const suspect = suspectOf(death, plan, memory.introducedMs);
+    if (suspect === null || shelf.refused.has(suspect)) return;
+    const evidence = this.#blame.record(suspect, death);
+    if (evidence === null || !worthRefusing(suspect, plan, memory.fallbacks)) return;
+    shelf.refuse(suspect, { code: 'engine-crashed', detail: evidence });
+    onEvent('fell-back', `${suspect}: ${evidence}`);
+    void this.#converge();
+  }
+
+  /** Load or unload at a client's wish. Resolves when all engines have followed. */
+  async change(question: Exclude<Question, { kind: 'snapshot' }>): Promise<Answer> {
+    const { kind, deployment, version } = question;
+    if (!this.#options.repositoryControl) return refused('managed', `cannot ${kind}: ${MANAGED}`);
+    const meant = versionsMeant(this.#desired, deployment, version);
+    if (typeof meant === 'string') {
+      const named = version === null ? deployment : `${deployment}, version ${version}`;
+      return refused(meant, `the control plane has given this host no "${named}"`);
+    }
+    const out = new Set(this.#unloaded.get(deployment));
+    for (const manifest of meant) {
+      if (kind === 'unload') out.add(manifest);
+      else out.delete(manifest);
+    }
+    this.#unloaded = new Map(this.#unloaded).set(deployment, out);
+    await this.#converge();
+    const arms = this.#serving?.deployments.find(({ name }) => name === deployment)?.arms ?? [];
+    const serves = (manifest: Digest) => arms.some((arm) => arm.manifest === manifest);
+    if (meant.every((manifest) => serves(manifest) === (kind === 'load'))) return { kind: 'done' };
+    const why = meant.flatMap(
+      (manifest) => this.#options.shelf.refused.get(manifest)?.detail ?? [],
+    );
+    return refused(
+      'not_ready',
+      `${kind} of "${deployment}" failed: ${why.join('; ') || 'see log'}`,
+    );
+  }
+
+  report(): void {
+    const desired = this.#desired;
+    if (desired === null) return;
+    const { shelf } = this.#options;
+    this.#options.onReport({
+      kind: 'report',
+      observed: desired.generation,
+      applied: this.applied,
+      at: Date.now(),
+      deployments: reportDeployments(desired, shelf.refused, this.#serving, this.#placements),
+    });
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    this.#superseded?.abort();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+  }
+}
+
+function refusalOf({
+  code,
+  detail,
+}: Extract<PreparedModel, { outcome: 'refused' }>): RefusedVersion {
+  return { code, detail };
+}
+
+function refused(code: Extract<Answer, { kind: 'refused' }>['code'], message: string): Answer {
+  return { kind: 'refused', code, message };
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { AGENT_USAGE, readAgentConfig } from '../../agent/config.ts';
+
+describe('the ports of an agent', () => {
+  it('lie side by side unless they are told otherwise', () => {
+    const { port, grpcPort, metricsPort, repositoryControl } = readAgentConfig([], {});
+    expect([port, grpcPort, metricsPort]).toEqual([8000, 8001, 8002]);
+    expect(repositoryControl).toBe(false);
+  });
+
+  it('may be any free one, or none', () => {
+    const argv = ['--grpc-port', 'off', '--metrics-port', '0', '--repository-control'];
+    const { grpcPort, metricsPort, repositoryControl } = readAgentConfig(argv, {});
+    expect([grpcPort, metricsPort, repositoryControl]).toEqual([null, 0, true]);
+  });
+
+  it.each(['65536', '-1', 'on', ''])('are refused as "%s"', (port) => {
+    for (const flag of ['--grpc-port', '--metrics-port']) {
+      const read = () => readAgentConfig([`${flag}=${port}`], {});
+      expect(read).toThrow(`${flag} is "${port}"; it must be`);
+    }
+  });
+
+  it('are in the usage, like all flags', () => {
+    const others = ['--repository-control', '--feature-server', '--traces', '--trace-sample'];
+    for (const flag of ['--grpc-port', '--metrics-port', ...others]) {
+      expect(AGENT_USAGE).toContain(flag);
+    }
+  });
+});
+
+describe('feature servers and traces of an agent', () => {
+  it('are none unless they are named', () => {
+    const { featureServers, traces } = readAgentConfig([], {});
+    expect([featureServers.size, traces]).toEqual([0, null]);
+  });
+
+  it('are given by URL', () => {
+    const servers = [
+      '--feature-server',
+      'a=http://f:6566',
+      '--feature-server',
+      'b=https://f/x?y=z',
+    ];
+    const argv = [
+      ...servers,
+      '--traces',
+      'http://127.0.0.1:4318/v1/traces',
+      '--trace-sample',
+      '0.25',
+    ];
+    const { featureServers, traces } = readAgentConfig(argv, {});
+    expect([...featureServers]).toEqual([
+      ['a', 'http://f:6566'],
+      ['b', 'https://f/x?y=z'],
+    ]);
+    expect(traces).toEqual({ url: 'http://127.0.0.1:4318/v1/traces', sample: 0.25 });
+  });
+
+  it.each([
+    [['--feature-server', 'http://f:6566'], '--feature-server'],
+    [['--feature-server', '=http://f'], '--feature-server'],
+    [['--feature-server', 'a=ftp://f'], '--feature-server'],
+    [['--feature-server', 'a=http://f', '--feature-server', 'a=http://g'], '"a" is taken'],
+    [['--traces', 'collector:4318'], '--traces'],
+    [['--traces', 'http://c', '--trace-sample', '1.5'], '--trace-sample'],
+    [['--traces', 'http://c', '--trace-sample', 'all'], '--trace-sample'],
+    [['--trace-sample', '1'], '--traces URL'],
+  ])('are refused as %j', (argv, told) => {
+    expect(() => readAgentConfig(argv, {})).toThrow(told);
+  });
+});
