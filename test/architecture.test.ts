@@ -29,12 +29,12 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   'drizzle-orm': /^control-plane\/(store\/|audit\/record\.ts$)/,
   hono: /./,
   msgpackr: /^(protocol\/wire|agent\/rollout\/desired-store)\.ts$/,
-  'onnxruntime-node': /^agent\/engine\/model\/runtime-node\.ts$/,
+  'onnxruntime-node': /^agent\/engine\/model\/(runtime-node|native-run)\.ts$/,
   pino: /^(agent|control-plane)\/main\.ts$|^control-plane\/cli\//,
   ws: /^(agent\/link\/link\.ts$|control-plane\/link\/)/,
   zod: /./,
-  'node:cluster': /^agent\/(engine\/pool|main)\.ts$/,
-  'node:child_process': /^control-plane\/cli\//,
+  'node:child_process':
+    /^control-plane\/cli\/|^agent\/(engine\/pool\/engine-process|command\/tuning-process)\.ts$/,
 };
 
 const READS_ENVIRONMENT = /^(agent|control-plane)\/(main|config)\.ts$|^control-plane\/cli\//;
@@ -43,9 +43,17 @@ const READS_ENVIRONMENT = /^(agent|control-plane)\/(main|config)\.ts$|^control-p
 const PURE = [
   /^protocol\//,
   /^(?!control-plane\/cli\/).*-state\.ts$/,
-  /^agent\/rollout\/serving-plan\.ts$/,
+  /^agent\/rollout\/(serving-plan|fallback|blame|repository-control|models-to-open|engines-wanted)\.ts$/,
+  /^agent\/engine\/(snapshot|host|pool\/(prepare|counters|restart-delay|refusal-bytes))\.ts$/,
+  /^agent\/metrics\/(exposition|prometheus-text|latency-buckets)\.ts$/,
+  /^agent\/engine\/model\/batch(-(queue|deadlines|concat))?\.ts$/,
   /^agent\/engine\/observe\//,
-  /^agent\/engine\/serve\/(?!http-|infer-handler|oip-app|request-body|content-encoding)/,
+  /^agent\/engine\/features\/(assemble|feature-answer|feature-question|row-cache|row-keys)\.ts$/,
+  /^agent\/engine\/trace\/(otlp-json|span|trace-context)\.ts$/,
+  /^agent\/engine\/pipeline\/(value|rows|combine|choose|step-inputs|execute|missing-steps)\.ts$/,
+  /^agent\/engine\/model\/(placement|rows|thread\/(frame-budget|tensor-frame)|executor\/baseline-rows)\.ts$/,
+  // What starts with `grpc-` or `http-` holds the transport; the rest of serving is codecs and rules.
+  /^agent\/engine\/serve\/(?!http-|grpc\/grpc-|infer-handler|inference|oip-app|request-body|content-encoding)/,
   /^control-plane\/merge\/fold\.ts$/,
   /^control-plane\/decide\/(?!watch|monitoring|version-shapes)/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,

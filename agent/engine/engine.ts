@@ -1,14 +1,25 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Digest } from '../../protocol/ids.ts';
+import { executionKey, executionOf } from '../../protocol/serving.ts';
 import { messageOf, Refusal } from '../error.ts';
-import type { ModelFiles, PreparedModel, ServingPlan, WindowMessage } from './messages.ts';
-import { admit } from './model/admission.ts';
+import { type FeatureServerUrls, FeatureSteps } from './features/feature-steps.ts';
+import type { EngineHost } from './host.ts';
+import type { ComputeJournal } from './journal.ts';
+import { LiveArms, type RetiredArm } from './live-arms.ts';
+import type { ModelToOpen, PreparedModel, ServingPlan, WindowMessage } from './messages.ts';
+import { admit, type HostShare } from './model/admission.ts';
 import type { Runtime } from './model/runtime.ts';
 import type { Slot } from './model/slot.ts';
-import { Recorder } from './observe/recorder.ts';
-import { createHttpServer } from './serve/http-server.ts';
+import type { Recorder } from './observe/recorder.ts';
+import { closeGrpcServer, closeIdleGrpc, createGrpcServer } from './serve/grpc/grpc-server.ts';
+import { closeHttpServer, createHttpServer } from './serve/http-server.ts';
 import { InferHandler } from './serve/infer-handler.ts';
+import { type AnsweredJob, Inference, type WaitingObserver } from './serve/inference.ts';
 import { createOipApp } from './serve/oip-app.ts';
-import type { ServedArm, ServedDeployment, ServingState } from './serve/routing.ts';
+import type { ServedDeployment, ServingState } from './serve/routing.ts';
+import type { EngineSnapshot } from './snapshot.ts';
+import { type TraceOptions, Tracer } from './trace/tracer.ts';
+import { WindowClock } from './window-clock.ts';
 
 export interface EngineOptions {
   readonly runtime: Runtime;
@@ -16,7 +27,19 @@ export interface EngineOptions {
   readonly ordinal: number;
   readonly version: string;
   readonly maxBodyBytes: number;
+  /** What of the host is this engine's: how many engines share how many cores. */
+  readonly share: HostShare;
   readonly onWindow: (window: WindowMessage) => void;
+  /** The host this engine is one of several of; null: it is alone. */
+  readonly host?: EngineHost;
+  /** Told which connections wait on a model that computes beside the serving thread. */
+  readonly waiting?: WaitingObserver;
+  /** Keeps which version is computed, for the time after a crash. */
+  readonly journal?: Pick<ComputeJournal, 'computing'>;
+  /** Where features may be fetched; absent: nowhere. */
+  readonly featureServers?: FeatureServerUrls;
+  /** Where spans of requests go; null or absent: nothing is traced. */
+  readonly traces?: TraceOptions | null;
 }
 
 /** How long a stopping engine waits for connections before it closes them. */
@@ -28,61 +51,78 @@ const STOP_GRACE_MS = 3_000;
  */
 export class Engine {
   readonly #options: EngineOptions;
-  readonly #infer: InferHandler;
-  readonly #server;
-  /** Admitted models by manifest digest, whether or not a plan names them yet. */
+  readonly #inference: Inference;
+  readonly #http;
+  readonly #grpc;
+  readonly #clock: WindowClock;
+  readonly #arms: LiveArms;
+  readonly #features: FeatureSteps;
+  readonly #tracer: Tracer | null;
+  /** Admitted versions by `slotKey`, whether or not a plan names them yet. */
   readonly #slots = new Map<string, Slot>();
-  readonly #recorders = new Map<string, Recorder>();
-  /** One timer per window length: all of its deployments are cut together, at wall-clock multiples. */
-  /** Arms that are no longer served and whose last window is still to be cut. */
-  readonly #retired = new Map<Recorder, { readonly timer: NodeJS.Timeout; cut(): void }>();
-  readonly #cutters = new Map<number, { startMs: number; timer: NodeJS.Timeout }>();
+  /** Arms that are no longer served and still owe answers. */
+  readonly #retired = new Set<Promise<void>>();
   #plan: ServingPlan | null = null;
   #state: ServingState = { generation: 0, deployments: new Map() };
-  #decisions = 0;
-  #agentTag = '';
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#infer = new InferHandler({
-      state: () => this.#state,
-      nextDecision: (arm, rows) => this.#nextDecision(arm, rows),
-      maxBodyBytes: options.maxBodyBytes,
-    });
-    const app = createOipApp({
-      state: () => this.#state,
+    const state = () => this.#state;
+    const waiting = options.waiting ?? null;
+    const { ordinal, traces = null, featureServers = new Map() } = options;
+    this.#tracer = traces === null ? null : new Tracer(traces, options.version, ordinal);
+    this.#features = new FeatureSteps(featureServers);
+    this.#inference = new Inference({ state, waiting, tracer: this.#tracer });
+    const steps = {
+      ...{ state, waiting },
+      answered: (job: AnsweredJob) => this.#inference.answered(job),
+    };
+    this.#arms = new LiveArms(options.journal ?? null, steps, this.#features);
+    this.#clock = new WindowClock(options.ordinal, (windowMs, startMs) =>
+      this.#cut(windowMs, startMs),
+    );
+    const { maxBodyBytes, version } = options;
+    const server = {
+      ...{ state, version },
       ready: () => this.#plan !== null,
-      version: options.version,
-    });
-    this.#server = createHttpServer(this.#infer, app);
+      snapshot: () => this.snapshot(),
+      host: options.host ?? null,
+    };
+    const infer = new InferHandler(this.#inference, maxBodyBytes);
+    this.#http = createHttpServer(infer, createOipApp(server));
+    this.#grpc = createGrpcServer(this.#inference, server, { maxBodyBytes });
   }
 
-  /** Resolves with the port. In a cluster worker the listening socket is the supervisor's. */
+  /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject);
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+    return listenOn(this.#http, host, port);
+  }
+
+  listenGrpc(host: string, port: number): Promise<number> {
+    return listenOn(this.#grpc, host, port);
+  }
+
+  /** Takes over a connection that the supervisor has accepted. */
+  accept(protocol: 'http' | 'grpc', connection: Socket): void {
+    (protocol === 'http' ? this.#http : this.#grpc).emit('connection', connection);
   }
 
   /** Admits models that are not loaded yet. Never throws: a refusal is an outcome. */
-  async prepare(models: readonly ModelFiles[]): Promise<PreparedModel[]> {
+  async prepare(models: readonly ModelToOpen[]): Promise<PreparedModel[]> {
     const outcomes: PreparedModel[] = [];
-    for (const files of models) {
-      outcomes.push(await this.#prepareOne(files));
-    }
+    for (const model of models) outcomes.push(await this.#prepareOne(model));
     return outcomes;
   }
 
-  async #prepareOne(files: ModelFiles): Promise<PreparedModel> {
-    const { manifest } = files;
-    if (this.#slots.has(manifest)) return { manifest, outcome: 'ready' };
+  async #prepareOne(model: ModelToOpen): Promise<PreparedModel> {
+    const { manifest } = model.files;
+    const key = slotKey(manifest, executionKey(model.execution));
     try {
-      this.#slots.set(manifest, await admit(this.#options.runtime, files));
-      return { manifest, outcome: 'ready' };
+      const open = this.#slots.get(key);
+      const slot = open ?? (await admit(this.#options.runtime, model, this.#options.share));
+      this.#slots.set(key, slot);
+      const { openMs: _, refused, ...placement } = slot.placement;
+      return { manifest, outcome: 'ready', placement: { ...placement, refused: [...refused] } };
     } catch (error) {
       const code = error instanceof Refusal ? error.code : 'session-failed';
       return { manifest, outcome: 'refused', code, detail: messageOf(error) };
@@ -91,106 +131,64 @@ export class Engine {
 
   /** Switches to a plan whose models are all prepared; what it no longer names drains and is released. */
   commit(plan: ServingPlan): void {
-    const deployments = new Map<string, ServedDeployment>();
-    const keptRecorders = new Set<string>();
-    for (const planned of plan.deployments) {
-      const arms = planned.arms.map((arm): ServedArm => {
-        const slot = this.#slots.get(arm.manifest);
-        if (slot === undefined)
-          throw new Error(`commit names ${arm.manifest}, which is not prepared`);
-        const key = `${planned.name}\n${arm.manifest}\n${arm.arm}`;
-        keptRecorders.add(key);
-        const recorder = this.#recorderFor(key, planned.name, arm.arm, slot);
-        return { arm: arm.arm, version: arm.version, share: arm.share, slot, recorder };
-      });
-      deployments.set(planned.name, { name: planned.name, windowMs: planned.windowMs, arms });
-    }
+    const named = new Set<string>();
+    const { served, retired } = this.#arms.switchTo(plan.deployments, ({ serving }, arm) => {
+      const key = slotKey(arm.manifest, executionKey(executionOf(serving)));
+      const slot = this.#slots.get(key);
+      if (slot === undefined) {
+        throw new Error(`commit names ${arm.manifest}, which is not prepared as it is to run`);
+      }
+      named.add(key);
+      return slot;
+    });
+    this.#clock.agentTag = plan.agent.slice(4, 16);
     const before = this.#state;
+    const deployments = new Map<string, ServedDeployment>();
+    for (const { name, windowMs, serving, unloaded = [] } of plan.deployments) {
+      const window = this.#clock.open(windowMs);
+      const timeoutUs = serving.batching?.timeoutUs ?? null;
+      const arms = served.get(name) ?? [];
+      deployments.set(name, { name, windowMs, window, timeoutUs, arms, unloaded });
+    }
     this.#state = { generation: plan.generation, deployments };
     this.#plan = plan;
-    this.#agentTag = plan.agent.slice(4, 16);
-    this.#retireSlots(plan);
     this.#cutResized(before);
-    this.#retireRecorders(keptRecorders, before);
-    this.#scheduleCuts();
+    for (const arm of retired) this.#retire(arm);
+    this.#clock.keepOnly(new Set(plan.deployments.map(({ windowMs }) => windowMs)));
+    this.#retireSlots(named);
   }
 
-  #recorderFor(key: string, deployment: string, arm: ServedArm['arm'], slot: Slot): Recorder {
-    const existing = this.#recorders.get(key);
-    if (existing !== undefined) return existing;
-    const { manifestDigest, manifest, grids } = slot;
-    const recorder = new Recorder(deployment, manifestDigest, arm, manifest, grids);
-    this.#recorders.set(key, recorder);
-    return recorder;
-  }
-
-  #retireSlots(plan: ServingPlan): void {
-    const named = new Set(plan.deployments.flatMap((d) => d.arms.map((arm) => arm.manifest)));
-    for (const [manifest, slot] of this.#slots) {
-      if (named.has(manifest)) continue;
-      this.#slots.delete(manifest);
+  #retireSlots(named: ReadonlySet<string>): void {
+    for (const [key, slot] of this.#slots) {
+      if (named.has(key)) continue;
+      this.#slots.delete(key);
       void slot.retire();
     }
   }
 
-  /** A recorder that lost its arm is cut after the answers still on their way have been counted. */
-  #retireRecorders(kept: ReadonlySet<string>, before: ServingState): void {
-    for (const [key, recorder] of this.#recorders) {
-      if (kept.has(key)) continue;
-      this.#recorders.delete(key);
-      const arm = [...before.deployments.values()]
-        .flatMap((d) => d.arms.map((each) => ({ windowMs: d.windowMs, each })))
-        .find(({ each }) => each.recorder === recorder);
-      if (arm === undefined) continue;
-      const startMs = this.#cutters.get(arm.windowMs)?.startMs ?? Date.now();
-      const cut = () => {
-        this.#retired.delete(recorder);
-        this.#infer.recordAnswered();
-        this.#emit(recorder, startMs, arm.windowMs);
-      };
-      this.#retired.set(recorder, { timer: setTimeout(cut, RETIRED_RECORDER_GRACE_MS), cut });
-    }
+  /** An arm that lost its place is cut when the answers it still owed have been counted. */
+  #retire({ recorder, windowMs, inFlight }: RetiredArm): void {
+    const { startMs } = this.#clock.open(windowMs);
+    const done = inFlight.drained().then(() => {
+      this.#inference.recordAnswered();
+      this.#emit(recorder, startMs, windowMs);
+      this.#retired.delete(done);
+    });
+    this.#retired.add(done);
   }
 
   /** What was counted under the old length of a window is not part of a new one. */
   #cutResized(before: ServingState): void {
-    this.#infer.recordAnswered();
-    for (const { name, windowMs, arms } of before.deployments.values()) {
+    this.#inference.recordAnswered();
+    for (const { name, windowMs, window, arms } of before.deployments.values()) {
       const now = this.#state.deployments.get(name);
       if (now === undefined || now.windowMs === windowMs) continue;
-      const startMs = this.#cutters.get(windowMs)?.startMs ?? Date.now();
-      for (const { recorder } of arms) this.#emit(recorder, startMs, windowMs);
+      for (const { recorder } of arms) this.#emit(recorder, window.startMs, windowMs);
     }
-  }
-
-  #scheduleCuts(): void {
-    const wanted = new Set([...this.#state.deployments.values()].map((d) => d.windowMs));
-    for (const [windowMs, cutter] of this.#cutters) {
-      if (wanted.has(windowMs)) continue;
-      clearTimeout(cutter.timer);
-      this.#cutters.delete(windowMs);
-    }
-    for (const windowMs of wanted) {
-      if (!this.#cutters.has(windowMs)) this.#arm(windowMs);
-    }
-  }
-
-  /** Windows lie on wall-clock multiples of their length, so that those of different hosts can be compared. */
-  #arm(windowMs: number): void {
-    const now = Date.now();
-    const startMs = Math.floor(now / windowMs) * windowMs;
-    const timer = setTimeout(
-      () => {
-        this.#cut(windowMs, startMs);
-        this.#arm(windowMs);
-      },
-      startMs + windowMs - now,
-    );
-    this.#cutters.set(windowMs, { startMs, timer });
   }
 
   #cut(windowMs: number, startMs: number): void {
-    this.#infer.recordAnswered();
+    this.#inference.recordAnswered();
     for (const deployment of this.#state.deployments.values()) {
       if (deployment.windowMs !== windowMs) continue;
       for (const arm of deployment.arms) this.#emit(arm.recorder, startMs, windowMs);
@@ -202,36 +200,62 @@ export class Engine {
     if (window !== null) this.#options.onWindow(window);
   }
 
-  #nextDecision(arm: ServedArm, rows: number): string {
-    const windowMs = this.#state.deployments.get(arm.recorder.deployment)?.windowMs ?? 1;
-    const startMs = this.#cutters.get(windowMs)?.startMs ?? 0;
-    const row = this.#decisions;
-    this.#decisions += rows;
-    return `${this.#agentTag}.${startMs.toString(36)}.${this.#options.ordinal.toString(36)}.${row.toString(36)}`;
+  /** What this engine has counted and what it is doing. */
+  snapshot(): EngineSnapshot {
+    this.#inference.recordAnswered();
+    const { user, system } = process.cpuUsage();
+    const arms = [...this.#state.deployments.values()].flatMap(({ name, arms: served }) =>
+      served.map(({ version, arm, slot, statistics, batcher }) => ({
+        ...{ deployment: name, version, arm, manifest: slot.manifestDigest },
+        ...statistics.snapshot(),
+        pending: batcher.queued,
+      })),
+    );
+    return {
+      generation: this.#state.generation,
+      process: {
+        ordinal: this.#options.ordinal,
+        pid: process.pid,
+        rssBytes: process.memoryUsage.rss(),
+        cpuUserSeconds: user / 1e6,
+        cpuSystemSeconds: system / 1e6,
+        ...(this.#tracer === null ? {} : { spans: { ...this.#tracer.counts } }),
+      },
+      arms,
+    };
+  }
+
+  /** Closes connections that carry no request. */
+  closeIdle(): void {
+    this.#http.closeIdleConnections();
+    closeIdleGrpc(this.#grpc);
   }
 
   /** Answers what is in flight, cuts every window, releases every session. */
   async stop(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    this.#server.closeIdleConnections();
-    const force = setTimeout(() => this.#server.closeAllConnections(), STOP_GRACE_MS);
-    if (this.#server.listening) await closed;
-    clearTimeout(force);
-    for (const [windowMs, cutter] of this.#cutters) {
-      clearTimeout(cutter.timer);
-      this.#cut(windowMs, cutter.startMs);
-    }
-    this.#cutters.clear();
-    for (const { timer, cut } of [...this.#retired.values()]) {
-      clearTimeout(timer);
-      cut();
-    }
-    await Promise.all([...this.#slots.values()].map((slot) => slot.retire()));
+    await Promise.all([
+      closeHttpServer(this.#http, STOP_GRACE_MS),
+      closeGrpcServer(this.#grpc, STOP_GRACE_MS),
+    ]);
+    await Promise.all([...this.#retired]);
+    this.#features.close();
+    this.#clock.stop();
+    const slots = [...this.#slots.values()].map((slot) => slot.retire());
+    await Promise.all([...slots, this.#tracer?.stop()]);
     this.#slots.clear();
   }
 }
 
-/** Longer than any answer of a drained arm takes to be counted, far shorter than a window. */
-const RETIRED_RECORDER_GRACE_MS = 250;
+function slotKey(manifest: Digest, execution: string): string {
+  return `${manifest}\n${execution}`;
+}
+
+function listenOn(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}

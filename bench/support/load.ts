@@ -1,15 +1,25 @@
+import { readFile } from 'node:fs/promises';
 import { answerCommands } from './child.ts';
 import { LoadConnection } from './load-connection.ts';
-import { INFER_PATH, inferBody, trafficRows } from './mortgage.ts';
+import { splitRequests } from './requests.ts';
 
-export interface LoadCommand {
-  readonly port: number;
+/** A closed loop: each connection sends its next request as soon as it has its answer, or `everyMs` after the last. */
+export interface Stream {
+  /** A file that `joinRequests` made; they are sent in turn. */
+  readonly requests: string;
   readonly connections: number;
-  readonly durationMs: number;
+  readonly everyMs?: number;
 }
 
-/** One window of load. Everything sent in it was also answered in it. */
-export interface LoadResult {
+/** All streams at once, from one process: two that poll would take each other's core. */
+export interface LoadCommand {
+  readonly port: number;
+  readonly durationMs: number;
+  readonly streams: readonly Stream[];
+}
+
+/** One stream in one window. Everything sent in it was also answered in it. */
+export interface StreamResult {
   readonly requests: number;
   readonly errors: number;
   readonly perSecond: number;
@@ -17,16 +27,27 @@ export interface LoadResult {
   readonly p99Us: number;
 }
 
-const NOTHING: LoadResult = { requests: 0, errors: 0, perSecond: 0, p50Us: 0, p99Us: 0 };
+const files = new Map<string, readonly Buffer[]>();
 
-const requests = (await trafficRows()).map((row) => {
-  const body = inferBody([row]);
-  const head = `POST ${INFER_PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n`;
-  return Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-});
+async function requestsIn(path: string): Promise<readonly Buffer[]> {
+  const known = files.get(path);
+  if (known !== undefined) return known;
+  const requests = splitRequests(await readFile(path));
+  files.set(path, requests);
+  return requests;
+}
 
-/** A closed loop: each connection sends its next row as soon as it has its answer. */
-async function load({ port, connections, durationMs }: LoadCommand): Promise<LoadResult> {
+async function load({ port, durationMs, streams }: LoadCommand): Promise<StreamResult[]> {
+  const prepared = await Promise.all(streams.map((stream) => prepare(port, stream)));
+  const stopPolling = pollBusily();
+  const results = await Promise.all(prepared.map((run) => run(durationMs)));
+  stopPolling();
+  return results;
+}
+
+/** Opens the connections of a stream; what it returns runs it once. */
+async function prepare(port: number, { requests: file, connections, everyMs = 0 }: Stream) {
+  const requests = await requestsIn(file);
   const latenciesUs: number[] = [];
   let errors = 0;
   let next = 0;
@@ -34,33 +55,38 @@ async function load({ port, connections, durationMs }: LoadCommand): Promise<Loa
   let endAt = 0;
   let finished = () => {};
   const send = (connection: LoadConnection) => {
-    onTheirWay += 1;
     connection.send(requests[next % requests.length]);
     next += 1;
   };
   const onAnswer = (connection: LoadConnection, ok: boolean) => {
     const now = performance.now();
-    onTheirWay -= 1;
     if (ok) latenciesUs.push((now - connection.sentAt) * 1000);
     else errors += 1;
-    if (now < endAt && connection.open) send(connection);
-    else if (onTheirWay === 0) finished();
+    const wait = Math.max(0, connection.sentAt + everyMs - now);
+    if (now + wait < endAt && connection.open) {
+      if (wait === 0) send(connection);
+      else setTimeout(send, wait, connection);
+    } else {
+      onTheirWay -= 1;
+      if (onTheirWay === 0) finished();
+    }
   };
   const opened = await Promise.all(
     Array.from({ length: connections }, () => LoadConnection.open(port, onAnswer)),
   );
-  const done = new Promise<void>((resolve) => {
-    finished = resolve;
-  });
-  const stopPolling = pollBusily();
-  const startedAt = performance.now();
-  endAt = startedAt + durationMs;
-  for (const connection of opened) send(connection);
-  await done;
-  const seconds = (performance.now() - startedAt) / 1000;
-  stopPolling();
-  for (const connection of opened) connection.close();
-  return summarise(latenciesUs, errors, seconds);
+  return async (durationMs: number): Promise<StreamResult> => {
+    const done = new Promise<void>((resolve) => {
+      finished = resolve;
+    });
+    const startedAt = performance.now();
+    endAt = startedAt + durationMs;
+    onTheirWay = opened.length;
+    for (const connection of opened) send(connection);
+    await done;
+    const seconds = (performance.now() - startedAt) / 1000;
+    for (const connection of opened) connection.close();
+    return summarise(latenciesUs, errors, seconds);
+  };
 }
 
 /**
@@ -78,7 +104,7 @@ function pollBusily(): () => void {
   };
 }
 
-function summarise(latenciesUs: readonly number[], errors: number, seconds: number): LoadResult {
+function summarise(latenciesUs: readonly number[], errors: number, seconds: number): StreamResult {
   const sorted = Float64Array.from(latenciesUs).sort();
   const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
   return {
@@ -90,4 +116,4 @@ function summarise(latenciesUs: readonly number[], errors: number, seconds: numb
   };
 }
 
-answerCommands<LoadCommand, LoadResult>(NOTHING, load);
+answerCommands<LoadCommand, StreamResult[]>([], load);

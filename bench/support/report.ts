@@ -42,3 +42,25 @@ export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => row[at].length)));
   return rows.map((row) => row.map((cell, at) => cell.padStart(widths[at])).join('  ')).join('\n');
 }
+
+/** One line about a goal: `>= 1.5; 1.62 (1.58-1.66), met`. */
+export function verdict(what: string, goal: Goal, found: Quartiles | number): string {
+  const value = typeof found === 'number' ? found : found.median;
+  const shown = typeof found === 'number' ? found.toFixed(2) : showQuartiles(found);
+  const met = goal.kind === 'at least' ? value >= goal.value : value <= goal.value;
+  const sign = goal.kind === 'at least' ? '>=' : '<=';
+  return `${what}: goal ${sign} ${goal.value}; ${shown}, ${met ? 'met' : 'MISSED'}`;
+}
+
+export interface Goal {
+  readonly kind: 'at least' | 'at most';
+  readonly value: number;
+}
+
+export function atLeast(value: number): Goal {
+  return { kind: 'at least', value };
+}
+
+export function atMost(value: number): Goal {
+  return { kind: 'at most', value };
+}

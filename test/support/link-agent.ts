@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import { type DesiredState, desiredStateSchema } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
-import type { AgentId, Labels } from '../../protocol/ids.ts';
+import type { AgentId, Arm, Labels } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import { generateSigningKey, open, type SigningKey, signBytes } from '../../protocol/signing.ts';
 import { encodeWindow } from '../../protocol/sketch/codec.ts';
@@ -18,7 +18,7 @@ export type Down<K extends DownMessage['kind']> = Extract<DownMessage, { kind: K
 export interface Place {
   readonly deployment: string;
   readonly manifest: string;
-  readonly arm: 'stable' | 'candidate';
+  readonly arm: Arm;
   readonly windowStartMs: number;
   readonly windowMs: number;
 }

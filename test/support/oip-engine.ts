@@ -1,26 +1,32 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Engine } from '../../agent/engine/engine.ts';
+import { Engine, type EngineOptions } from '../../agent/engine/engine.ts';
 import type { ModelFiles } from '../../agent/engine/messages.ts';
 import { createNodeRuntime } from '../../agent/engine/model/runtime-node.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
+import { executionOf, type Serving } from '../../protocol/serving.ts';
 import { temporaryFolder } from './mortgage.ts';
 import { buildModel, type ModelSpec } from './onnx-builder.ts';
 
 export interface OipEngine {
   readonly url: string;
+  /** `host:port` of the same engine over gRPC. */
+  readonly grpc: string;
   readonly maxBodyBytes: number;
   stop(): Promise<void>;
 }
 
-/** A real engine that serves these models, each as version 1 of a deployment of its name. */
+/** A real engine that serves these models, each as version 1 of a deployment of its name, run as `serving` says. */
 export async function startOipEngine(
   models: Readonly<Record<string, ModelSpec>>,
   maxBodyBytes: number,
+  serving: Readonly<Record<string, Serving>> = {},
+  options: Partial<EngineOptions> = {},
 ): Promise<OipEngine> {
   const folder = await temporaryFolder();
   const files: ModelFiles[] = [];
+  const names = Object.keys(models);
   for (const [name, spec] of Object.entries(models)) {
     files.push(await writeModel(folder.path, name, spec));
   }
@@ -29,23 +35,30 @@ export async function startOipEngine(
     ordinal: 0,
     version: '0.0.0',
     maxBodyBytes,
+    share: { engines: 1, cores: 1 },
     onWindow: () => undefined,
+    ...options,
   });
-  for (const outcome of await engine.prepare(files)) {
+  for (const outcome of await engine.prepare(
+    files.map((each, at) => ({ files: each, execution: executionOf(serving[names[at]] ?? {}) })),
+  )) {
     if (outcome.outcome === 'refused') throw new Error(`${outcome.code}: ${outcome.detail}`);
   }
   engine.commit({
     agent: 'agt_0123456789abcdef01234567',
     generation: 1,
-    deployments: Object.keys(models).map((name, at) => ({
+    deployments: names.map((name, at) => ({
       name,
       windowMs: 60_000,
+      serving: serving[name] ?? {},
       arms: [{ arm: 'stable', version: 1, manifest: files[at].manifest, share: 1 }],
     })),
   });
   const port = await engine.listen('127.0.0.1', 0);
+  const grpcPort = await engine.listenGrpc('127.0.0.1', 0);
   return {
     url: `http://127.0.0.1:${port}`,
+    grpc: `127.0.0.1:${grpcPort}`,
     maxBodyBytes,
     async stop() {
       await engine.stop();

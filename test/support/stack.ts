@@ -144,6 +144,7 @@ export class Stack {
     const data = join(this.folder, name);
     return new Program('agent/main.js', [
       ...['--control', this.url, '--data', data, '--name', name, '--port', String(port)],
+      ...['--grpc-port', '0', '--metrics-port', '0'],
       ...['--engines', String(engines), ...join_],
     ]);
   }

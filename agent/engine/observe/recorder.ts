@@ -17,6 +17,7 @@ import {
   type WindowGrids,
   type WindowSketch,
 } from '../../../protocol/sketch/window.ts';
+import type { Gaps } from '../features/assemble.ts';
 import type { WindowMessage } from '../messages.ts';
 import type { Tensor } from '../model/runtime.ts';
 
@@ -55,12 +56,16 @@ export class Recorder {
     this.#window = emptyWindow(grids);
   }
 
-  /** An answered request: its inputs, its outputs, how many rows, how long from first byte to answer. */
+  /**
+   * An answered request: its inputs, its outputs, how many rows, how long from first byte to answer. `gaps`: elements
+   * of its inputs that stand for values that could not be had.
+   */
   answered(
     inputs: ReadonlyMap<string, Tensor>,
     outputs: ReadonlyMap<string, Tensor>,
     rows: number,
     latencyUs: number,
+    gaps: Gaps | null = null,
   ): void {
     const window = this.#window;
     window.requests += 1;
@@ -68,7 +73,11 @@ export class Recorder {
     addLatency(window.latency, latencyUs);
     for (let at = 0; at < this.#columns.length; at += 1) {
       const column = this.#columns[at];
-      countColumn(column, inputs.get(column.tensor), rows, window.features[at]);
+      const input = inputs.get(column.tensor);
+      const missing = gaps?.get(column.tensor);
+      if (missing === undefined || input === undefined) {
+        countColumn(column, input, rows, window.features[at]);
+      } else countWithGaps(column, input, rows, window.features[at], missing);
     }
     if (this.#prediction !== null) {
       const output = outputs.get(this.#prediction.tensor);
@@ -115,6 +124,24 @@ function columnOf(place: { tensor: string; index: number }, grid: FeatureGrid): 
 
 function nonFinite(sketch: FeatureSketch): number {
   return sketch.kind === 'numeric' ? sketch.nonFinite : 0;
+}
+
+/** As `countColumn`; elements at the places in `missing` are counted as missing. */
+function countWithGaps(
+  column: Column,
+  { datatype, data }: Tensor,
+  rows: number,
+  sketch: FeatureSketch,
+  missing: ReadonlySet<number>,
+): void {
+  const width = rows === 0 ? 0 : data.length / rows;
+  for (let row = 0, at = column.index; row < rows; row += 1, at += width) {
+    if (missing.has(at)) sketch.missing += 1;
+    else {
+      const value = { datatype, shape: [1], data: data.slice(at, at + 1) };
+      countColumn({ ...column, index: 0 }, value, 1, sketch);
+    }
+  }
 }
 
 function countColumn(

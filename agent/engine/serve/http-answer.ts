@@ -6,7 +6,6 @@ import {
   pack,
   SUPPORTED_ENCODINGS,
 } from './content-encoding.ts';
-import { HEADER_LENGTH } from './header-length.ts';
 import type { InferAnswer } from './infer-response.ts';
 import { OipError } from './oip-error.ts';
 
@@ -16,32 +15,56 @@ const JOINED_BYTES = 64 * 1024;
 /** How long a refused client may take to read the refusal before the unread rest of its body is cut off. */
 const REFUSAL_GRACE_MS = 500;
 
-type Headers = Record<string, string | number>;
+/** Names and values in turn: node takes them as they are, where an object would be walked and checked. */
+type Headers = (string | number)[];
 
-/** Writes an answer; null once it is handed to the socket, a promise of that where it is packed first. */
-export function sendAnswer(
-  req: IncomingMessage,
-  res: ServerResponse,
-  answer: InferAnswer,
-): Promise<void> | null {
+/** As clients spell it; header names in a list are written as they stand. */
+const HEADER_LENGTH_NAME = 'Inference-Header-Content-Length';
+
+/** Writes an answer; one that is worth packing, and may be, is packed first, off this thread. */
+export function sendAnswer(req: IncomingMessage, res: ServerResponse, answer: InferAnswer): void {
   const { json, tensors } = answer;
   const jsonBytes = Buffer.byteLength(json);
-  const headers: Headers = { 'content-type': 'application/json' };
   let size = jsonBytes;
+  const headers: Headers = ['Content-Type', 'application/json'];
   if (tensors !== null) {
     for (const tensor of tensors) size += tensor.length;
-    headers['content-type'] = 'application/octet-stream';
-    headers[HEADER_LENGTH] = jsonBytes;
+    headers[1] = 'application/octet-stream';
+    headers.push(HEADER_LENGTH_NAME, jsonBytes);
   }
   if (size >= MIN_COMPRESSED_BYTES) {
-    headers.vary = 'accept-encoding';
+    headers.push('Vary', 'Accept-Encoding');
     const encoding = acceptedEncoding(req.headers['accept-encoding']);
-    if (encoding !== null) return sendPacked(res, answer, headers, encoding);
+    if (encoding !== null) {
+      sendPacked(res, answer, headers, encoding).catch((error: unknown) => refuse(res, error));
+      return;
+    }
   }
   if (tensors === null) write(res, 200, headers, jsonBytes, [json]);
   else if (size > JOINED_BYTES) write(res, 200, headers, size, [json, ...tensors]);
-  else write(res, 200, headers, size, [Buffer.concat([Buffer.from(json), ...tensors], size)]);
-  return null;
+  else writeBytes(res, headers, join(json, jsonBytes, tensors, size));
+}
+
+/**
+ * Bytes as a string of equal code points: node writes head and body as one string in one system call then, where a
+ * buffer would go out beside the head as a second piece (a sixth more CPU for each request).
+ */
+function writeBytes(res: ServerResponse, headers: Headers, body: Buffer): void {
+  if (res.destroyed || res.headersSent) return;
+  headers.push('Content-Length', body.length);
+  res.writeHead(200, headers as string[]);
+  res.end(body.toString('latin1'), 'latin1');
+}
+
+function join(json: string, jsonBytes: number, tensors: readonly Buffer[], size: number): Buffer {
+  const joined = Buffer.allocUnsafe(size);
+  joined.write(json);
+  let at = jsonBytes;
+  for (const tensor of tensors) {
+    joined.set(tensor, at);
+    at += tensor.length;
+  }
+  return joined;
 }
 
 async function sendPacked(
@@ -51,7 +74,7 @@ async function sendPacked(
   encoding: Encoding,
 ): Promise<void> {
   const packed = await pack(Buffer.concat([Buffer.from(json), ...(tensors ?? [])]), encoding);
-  headers['content-encoding'] = encoding;
+  headers.push('Content-Encoding', encoding);
   write(res, 200, headers, packed.length, [packed]);
 }
 
@@ -61,10 +84,11 @@ export function refuse(res: ServerResponse, error: unknown, closing = false): vo
     error instanceof OipError
       ? error
       : new OipError('model_failed', 'internal error', { cause: error });
-  const headers: Headers = { 'content-type': 'application/json' };
-  if (known.code === 'unsupported_encoding') headers['accept-encoding'] = SUPPORTED_ENCODINGS;
+  const headers: Headers = ['Content-Type', 'application/json'];
+  if (known.code === 'unsupported_encoding') headers.push('Accept-Encoding', SUPPORTED_ENCODINGS);
+  if (known.retryAfterSeconds !== null) headers.push('Retry-After', known.retryAfterSeconds);
   if (closing && !res.headersSent) {
-    headers.connection = 'close';
+    headers.push('Connection', 'close');
     // Give the answer time to arrive before the unread rest of the body resets the connection.
     res.once('finish', () => setTimeout(() => res.socket?.destroy(), REFUSAL_GRACE_MS).unref());
   }
@@ -79,8 +103,9 @@ function write(
   parts: readonly (string | Buffer)[],
 ): void {
   if (res.destroyed || res.headersSent) return;
-  headers['content-length'] = length;
-  res.writeHead(status, headers);
+  headers.push('Content-Length', length);
+  // The types know lists of strings only; numbers are written as they are.
+  res.writeHead(status, headers as string[]);
   for (let at = 0; at < parts.length - 1; at += 1) res.write(parts[at]);
   res.end(parts[parts.length - 1]);
 }

@@ -13,6 +13,17 @@ const HEADERS_TIMEOUT_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 
+/** Answers what is in flight; connections that stay open longer than `graceMs` are closed. */
+export async function closeHttpServer(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const force = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(force);
+}
+
 /** One node server: inference by string compare, everything else through Hono. */
 export function createHttpServer(infer: InferHandler, app: Hono): Server {
   const rest = getRequestListener(app.fetch);

@@ -9,6 +9,8 @@ import { JsonScalars } from './json-scalars.ts';
 import { flatten, parseShape } from './json-tensor.ts';
 import { OipError } from './oip-error.ts';
 import { ALL_AS_JSON, type OutputSelection, parseOutputs } from './output-selection.ts';
+import { DEFAULT_OPTIONS, type RequestOptions, requestOptions } from './request-options.ts';
+import type { RequestParameters } from './request-parameters.ts';
 import { elementBytes } from './tensor-bytes.ts';
 
 /** An input as the JSON part of a request gives it: whole, or promised in the bytes that follow. */
@@ -26,6 +28,8 @@ export interface InferHeader {
   readonly id: string | null;
   readonly inputs: readonly HeaderInput[];
   readonly outputs: OutputSelection;
+  readonly options: RequestOptions;
+  readonly parameters?: RequestParameters | null;
 }
 
 const INPUT_SOURCES = ['data', 'parameters.binary_data_size', 'parameters.shared_memory_region'];
@@ -59,7 +63,14 @@ export function parseInferHeader(json: Buffer, manifest: Manifest): InferHeader 
     outputs === undefined && parameters === undefined
       ? ALL_AS_JSON
       : parseOutputs(outputs, parameters, manifest);
-  return { id: id ?? null, inputs: parsed, outputs: selection };
+  // `parseOutputs` has found them to be an object, or null.
+  const asked = typeof parameters === 'object' ? parameters : null;
+  const options = asked === null ? DEFAULT_OPTIONS : optionsOf(asked);
+  return { id: id ?? null, inputs: parsed, outputs: selection, options, parameters: asked };
+}
+
+function optionsOf(parameters: RequestParameters): RequestOptions {
+  return requestOptions(Reflect.get(parameters, 'timeout'), Reflect.get(parameters, 'priority'));
 }
 
 function nameOf(input: HeaderInput): string {

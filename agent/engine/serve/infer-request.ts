@@ -7,12 +7,17 @@ import { splitBody } from './header-length.ts';
 import { type HeaderInput, type InferHeader, parseInferHeader } from './infer-header.ts';
 import { OipError } from './oip-error.ts';
 import { ALL_AS_BINARY, type OutputSelection } from './output-selection.ts';
+import { DEFAULT_OPTIONS, type RequestOptions } from './request-options.ts';
+import type { RequestParameters } from './request-parameters.ts';
 import { dataFromBytes, elementBytes, stringOf } from './tensor-bytes.ts';
 
 export interface InferRequest {
   readonly id: string | null;
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly outputs: OutputSelection;
+  readonly options: RequestOptions;
+  /** As its transport gave them; null or absent for none. */
+  readonly parameters?: RequestParameters | null;
 }
 
 /**
@@ -40,7 +45,8 @@ function withoutBinary(header: InferHeader): InferRequest {
     }
     inputs.set(input.name, input.tensor);
   }
-  return { id: header.id, inputs, outputs: header.outputs };
+  const { id, outputs, options, parameters } = header;
+  return { id, inputs, outputs, options, parameters };
 }
 
 function cachedHeader(json: Buffer, manifest: Manifest): InferHeader {
@@ -78,7 +84,8 @@ function withBinary(header: InferHeader, rest: Buffer): InferRequest {
   if (at !== rest.length) {
     throw bad(`unexpected additional input data: ${rest.length - at} bytes after the last tensor`);
   }
-  return { id: header.id, inputs, outputs: header.outputs };
+  const { id, outputs, options, parameters } = header;
+  return { id, inputs, outputs, options, parameters };
 }
 
 function binaryData(input: HeaderInput & { kind: 'binary' }, bytes: Buffer): Tensor['data'] {
@@ -95,7 +102,12 @@ function rawRequest(body: Buffer, manifest: Manifest): InferRequest {
   }
   const [spec] = manifest.inputs;
   const tensor = spec.datatype === 'BYTES' ? rawString(body, spec) : rawNumbers(body, spec);
-  return { id: null, inputs: new Map([[spec.name, tensor]]), outputs: ALL_AS_BINARY };
+  return {
+    id: null,
+    inputs: new Map([[spec.name, tensor]]),
+    outputs: ALL_AS_BINARY,
+    options: DEFAULT_OPTIONS,
+  };
 }
 
 function rawString(body: Buffer, spec: TensorSpec): Tensor {

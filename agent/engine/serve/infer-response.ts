@@ -9,6 +9,8 @@ export interface Provenance {
   readonly decision: string;
   readonly arm: string;
   readonly generation: number;
+  /** Values that could not be fetched and were replaced by defaults; absent: features are not fetched. */
+  readonly featuresDefaulted?: number;
 }
 
 /** An answer for the wire: its JSON, and the tensors that follow it, or null when all of it is JSON. */
@@ -44,9 +46,13 @@ export function renderInferResponse(
   const idPart = id === null ? '' : `"id":${JSON.stringify(id)},`;
   const json =
     `{"model_name":"${from.deployment}","model_version":"${from.version}",${idPart}` +
-    `"parameters":{"decision_id":"${from.decision}","arm":"${from.arm}","generation":${from.generation}},` +
+    `"parameters":{"decision_id":"${from.decision}","arm":"${from.arm}","generation":${from.generation}${defaultedPart(from)}},` +
     `"outputs":[${rendered.join(',')}]}`;
   return { json, tensors: tensors.length === 0 ? null : tensors };
+}
+
+function defaultedPart({ featuresDefaulted = 0 }: Provenance): string {
+  return featuresDefaulted === 0 ? '' : `,"features_defaulted":${featuresDefaulted}`;
 }
 
 function describeOutput(name: string, tensor: Tensor): string {

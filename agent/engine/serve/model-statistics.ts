@@ -1,4 +1,10 @@
-import type { Slot } from '../model/slot.ts';
+import { addLatency, emptyLatency } from '../../../protocol/sketch/latency.ts';
+import type { BatchTimes } from '../model/batch-job.ts';
+import { type ArmSnapshot, sparseLatency, type Timing } from '../snapshot.ts';
+import type { OipErrorCode } from './oip-error.ts';
+
+/** The part of an `ArmSnapshot` that is counted here. */
+type CountedSoFar = Omit<ArmSnapshot, 'deployment' | 'version' | 'arm' | 'manifest' | 'pending'>;
 
 /** How often something was done and how long it took in all. */
 export class Duration {
@@ -11,86 +17,119 @@ export class Duration {
   }
 }
 
-/** Moments of one answered request, from `performance.now()`. */
-export interface RequestTimes {
-  readonly startedAt: number;
-  readonly parsedAt: number;
-  readonly ranAt: number;
-  readonly answeredAt: number;
+/** Calls of the model with so many rows in them. */
+export interface BatchCount {
+  executions: number;
+  ms: number;
 }
 
-/** Counters of one version in one deployment, since this engine loaded it; what Triton's statistics extension shows. */
+const MAX_EXACT_SIZE = 64;
+
+/** Counters of one arm of one deployment, since this engine took it up; what Triton's statistics extension shows. */
 export class ModelStatistics {
   /** Rows answered. */
   inferences = 0;
-  /** Calls of the model; below `inferences` where callers send batches. */
+  /** Calls of the model; below `inferences` where rows shared one. */
   executions = 0;
   lastInferenceMs = 0;
   readonly success = new Duration();
   readonly fail = new Duration();
+  readonly queue = new Duration();
   readonly computeInput = new Duration();
   readonly computeInfer = new Duration();
   readonly computeOutput = new Duration();
+  readonly latency = emptyLatency();
+  readonly failures = new Map<OipErrorCode, number>();
+  readonly batches = new Map<number, BatchCount>();
 
-  answered(rows: number, times: RequestTimes): void {
+  /** All moments on the clock of `performance.now()`: first byte seen, parsed, answer written. */
+  answered(
+    rows: number,
+    times: BatchTimes,
+    startedMs: number,
+    parsedMs: number,
+    answeredMs: number,
+  ): void {
     this.inferences += rows;
+    if (times.first) this.#called(times);
+    this.lastInferenceMs = Math.floor(performance.timeOrigin + answeredMs);
+    this.success.add(answeredMs - startedMs);
+    addLatency(this.latency, (answeredMs - startedMs) * 1000);
+    this.computeInput.add(parsedMs - startedMs);
+    this.queue.add(times.startedMs - parsedMs);
+    this.computeInfer.add(times.endedMs - times.startedMs);
+    this.computeOutput.add(answeredMs - times.endedMs);
+  }
+
+  #called({ batchRows, startedMs, endedMs }: BatchTimes): void {
     this.executions += 1;
-    this.lastInferenceMs = Math.floor(performance.timeOrigin + times.answeredAt);
-    this.success.add(times.answeredAt - times.startedAt);
-    this.computeInput.add(times.parsedAt - times.startedAt);
-    this.computeInfer.add(times.ranAt - times.parsedAt);
-    this.computeOutput.add(times.answeredAt - times.ranAt);
+    // Callers choose their batches: beyond the sizes that we make ourselves, powers of two bound the list.
+    const size = batchRows <= MAX_EXACT_SIZE ? batchRows : 2 ** Math.ceil(Math.log2(batchRows));
+    const counted = this.batches.get(size);
+    if (counted === undefined) {
+      this.batches.set(size, { executions: 1, ms: endedMs - startedMs });
+      return;
+    }
+    counted.executions += 1;
+    counted.ms += endedMs - startedMs;
+  }
+
+  /** Counters so far as plain data. */
+  snapshot(): CountedSoFar {
+    const { inferences, executions, lastInferenceMs } = this;
+    return {
+      ...{ inferences, executions, lastInferenceMs },
+      success: { ...this.success },
+      fail: { ...this.fail },
+      queue: { ...this.queue },
+      computeInput: { ...this.computeInput },
+      computeInfer: { ...this.computeInfer },
+      computeOutput: { ...this.computeOutput },
+      failures: Object.fromEntries(this.failures),
+      batches: [...this.batches]
+        .sort(([a], [b]) => a - b)
+        .map(([size, counted]) => ({ size, ...counted })),
+      latency: sparseLatency(this.latency),
+    };
   }
 
   /** A request that was right and still failed. */
-  failed(ms: number): void {
+  failed(code: OipErrorCode, ms: number): void {
     this.fail.add(ms);
+    this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
   }
 }
 
-/** A version in memory may serve several deployments; its counters are dropped with it. */
-const statistics = new WeakMap<Slot, Map<string, ModelStatistics>>();
-
-export function statisticsOf(slot: Slot, deployment: string): ModelStatistics {
-  let perDeployment = statistics.get(slot);
-  if (perDeployment === undefined) {
-    perDeployment = new Map();
-    statistics.set(slot, perDeployment);
-  }
-  let found = perDeployment.get(deployment);
-  if (found === undefined) {
-    found = new ModelStatistics();
-    perDeployment.set(deployment, found);
-  }
-  return found;
-}
-
-/** An entry of `model_stats`. Queue and cache are absent here and therefore count nothing. */
-export function statisticsEntry(name: string, version: number, slot: Slot) {
-  const counted = statisticsOf(slot, name);
-  const none = shown(new Duration());
+/** An entry of `model_stats`. There is no response cache, so its counts are nought. */
+export function statisticsEntry(arm: ArmSnapshot) {
+  const none = shown({ count: 0, ms: 0 });
   return {
-    name,
-    version: String(version),
-    last_inference: counted.lastInferenceMs,
-    inference_count: counted.inferences,
-    execution_count: counted.executions,
+    name: arm.deployment,
+    version: String(arm.version),
+    last_inference: arm.lastInferenceMs,
+    inference_count: arm.inferences,
+    execution_count: arm.executions,
     inference_stats: {
-      success: shown(counted.success),
-      fail: shown(counted.fail),
-      queue: none,
-      compute_input: shown(counted.computeInput),
-      compute_infer: shown(counted.computeInfer),
-      compute_output: shown(counted.computeOutput),
+      success: shown(arm.success),
+      fail: shown(arm.fail),
+      queue: shown(arm.queue),
+      compute_input: shown(arm.computeInput),
+      compute_infer: shown(arm.computeInfer),
+      compute_output: shown(arm.computeOutput),
       cache_hit: none,
       cache_miss: none,
     },
     response_stats: {},
-    batch_stats: [],
+    batch_stats: arm.batches.map(({ size, executions, ms }) => ({
+      batch_size: size,
+      compute_input: { count: executions, ns: 0 },
+      compute_infer: { count: executions, ns: Math.round(ms * 1e6) },
+      compute_output: { count: executions, ns: 0 },
+    })),
     memory_usage: [],
   };
 }
 
-function shown(duration: Duration): { count: number; ns: number } {
-  return { count: duration.count, ns: Math.round(duration.ms * 1e6) };
+function shown({ count, ms }: Timing): { count: number; ns: number } {
+  return { count, ns: Math.round(ms * 1e6) };
 }

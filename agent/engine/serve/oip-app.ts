@@ -1,13 +1,22 @@
 import { type Context, type Handler, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { modelConfig } from './model-config.ts';
-import { statisticsEntry } from './model-statistics.ts';
+import type { EngineHost } from '../host.ts';
+import { missingSteps } from '../pipeline/missing-steps.ts';
+import type { EngineSnapshot } from '../snapshot.ts';
+import { modelStatistics } from './host-statistics.ts';
+import { modelConfig, PIPELINE_PLATFORM } from './model-config.ts';
 import { OipError, type OipErrorCode } from './oip-error.ts';
 import { addRepositoryRoutes } from './repository.ts';
-import { armFor, deploymentOf, type ServedDeployment, type ServingState } from './routing.ts';
+import {
+  armFor,
+  deploymentOf,
+  type ServedArm,
+  type ServedDeployment,
+  type ServingState,
+} from './routing.ts';
 
 export const SERVER_NAME = 'driftline';
-const EXTENSIONS = [
+export const EXTENSIONS = [
   'binary_tensor_data',
   'model_configuration',
   'model_repository',
@@ -24,14 +33,17 @@ export interface OipServer {
   /** Ready: a plan has been committed and everything in it is loaded. */
   ready(): boolean;
   readonly version: string;
+  snapshot(): EngineSnapshot;
+  /** Null: this engine is alone on its host. */
+  readonly host: EngineHost | null;
 }
 
 /** Everything of the Open Inference Protocol except inference itself: health, metadata, and errors in its shape. */
 export function createOipApp(server: OipServer): Hono {
   const app = new Hono();
   addServerRoutes(app, server);
-  addRepositoryRoutes(app, () => server.state());
-  addModelRoutes(app, () => server.state());
+  addRepositoryRoutes(app, server);
+  addModelRoutes(app, server);
   app.notFound((c) => {
     const path = c.req.path.slice(0, SHOWN_CHARACTERS);
     return answerError(c, 'unknown_path', `no route ${path}; inference is under /v2/models`);
@@ -55,24 +67,27 @@ function addServerRoutes(app: Hono, server: OipServer): void {
   });
 }
 
-function addModelRoutes(app: Hono, state: () => ServingState): void {
-  get(app, '/v2/models/stats', (c) => {
-    const all = [...state().deployments.values()].flatMap((deployment) => entries(deployment));
-    return c.json({ model_stats: all });
-  });
+function addModelRoutes(app: Hono, server: OipServer): void {
+  const state = () => server.state();
+  get(app, '/v2/models/stats', async (c) =>
+    c.json({ model_stats: await modelStatistics(server, null, null) }),
+  );
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     get(app, path, (c) => c.json(metadata(state(), c)));
     get(app, `${path}/ready`, (c) => {
-      const { deployment } = find(state(), c);
-      return c.json({ name: deployment.name, ready: true });
+      const { deployment, version } = find(state(), c);
+      const missing = missingSteps(state(), armFor(deployment, version, 0));
+      if (missing.length === 0) return c.json({ name: deployment.name, ready: true });
+      const told = `pipeline "${deployment.name}" calls what is not served here: ${missing.join(', ')}`;
+      throw new OipError('not_ready', told);
     });
     get(app, `${path}/config`, (c) => {
       const { deployment, version } = find(state(), c);
       return c.json(modelConfig(deployment, armFor(deployment, version, 0)));
     });
-    get(app, `${path}/stats`, (c) => {
+    get(app, `${path}/stats`, async (c) => {
       const { deployment, version } = find(state(), c);
-      return c.json({ model_stats: entries(deployment, version) });
+      return c.json({ model_stats: await modelStatistics(server, deployment.name, version) });
     });
     app.all(`${path}/infer`, (c) =>
       // Inference itself never comes here; what does is the wrong verb, or a name that cannot be decoded.
@@ -110,10 +125,8 @@ function find(
   return { deployment, version };
 }
 
-function entries(deployment: ServedDeployment, version: string | null = null) {
-  return deployment.arms
-    .filter((arm) => version === null || String(arm.version) === version)
-    .map((arm) => statisticsEntry(deployment.name, arm.version, arm.slot));
+export function platformOf({ slot }: ServedArm): string {
+  return slot.pipeline === null ? PLATFORM : PIPELINE_PLATFORM;
 }
 
 function metadata(state: ServingState, c: Context) {
@@ -122,8 +135,8 @@ function metadata(state: ServingState, c: Context) {
   return {
     name: deployment.name,
     versions: deployment.arms.map((each) => String(each.version)),
-    platform: PLATFORM,
-    inputs: arm.slot.manifest.inputs,
-    outputs: arm.slot.manifest.outputs,
+    platform: platformOf(arm),
+    inputs: arm.asked.inputs,
+    outputs: arm.asked.outputs,
   };
 }

@@ -13,21 +13,38 @@ const STATUS = {
   wrong_method: 405,
   body_too_large: 413,
   unsupported_encoding: 415,
+  /** The feature server knows no value for a key of the request, and there is no default. */
+  feature_missing: 422,
   model_failed: 500,
   non_finite_output: 500,
   not_ready: 503,
+  /** The queue is full: come back after `retryAfterSeconds`. */
+  overloaded: 503,
+  /** The engine that computed it died. */
+  engine_died: 503,
+  /** Features are fetched before the model, and the server that has them cannot be asked. */
+  feature_server_failed: 503,
+  deadline_exceeded: 504,
 } as const;
 
 export type OipErrorCode = keyof typeof STATUS;
 
+export interface OipErrorOptions extends ErrorOptions {
+  /** Whole seconds, at least 1, after which the same request has a chance. */
+  readonly retryAfterSeconds?: number;
+}
+
 export class OipError extends Error {
   readonly code: OipErrorCode;
   readonly status: number;
-  constructor(code: OipErrorCode, message: string, options?: ErrorOptions) {
+  /** Whole seconds for `Retry-After`; null where coming back is not the way. */
+  readonly retryAfterSeconds: number | null;
+  constructor(code: OipErrorCode, message: string, options?: OipErrorOptions) {
     super(message, options);
     this.name = 'OipError';
     this.code = code;
     this.status = STATUS[code];
+    this.retryAfterSeconds = options?.retryAfterSeconds ?? null;
   }
 
   get body(): string {

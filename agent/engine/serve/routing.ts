@@ -1,6 +1,13 @@
 import type { Arm } from '../../../protocol/ids.ts';
+import type { Manifest } from '../../../protocol/manifest.ts';
+import type { FeatureStep } from '../features/feature-step.ts';
+import type { InFlight } from '../in-flight.ts';
+import type { UnloadedArm } from '../messages.ts';
+import type { JobQueue } from '../model/job-queue.ts';
 import type { Slot } from '../model/slot.ts';
 import type { Recorder } from '../observe/recorder.ts';
+import type { OpenWindow } from '../window-clock.ts';
+import type { ModelStatistics } from './model-statistics.ts';
 import { OipError } from './oip-error.ts';
 
 export interface ServedArm {
@@ -9,12 +16,27 @@ export interface ServedArm {
   readonly share: number;
   readonly slot: Slot;
   readonly recorder: Recorder;
+  readonly batcher: JobQueue;
+  readonly statistics: ModelStatistics;
+  /** Requests that this arm still owes an answer. */
+  readonly inFlight: InFlight;
+  /** The input whose first dimension counts rows; null where a request is always one row. */
+  readonly rowTensor: string | null;
+  /** The version as its clients see it: what they give may not be what its model takes. */
+  readonly asked: Manifest;
+  /** What is fetched between a request and the model; null: nothing. */
+  readonly features: FeatureStep | null;
 }
 
 export interface ServedDeployment {
   readonly name: string;
   readonly windowMs: number;
+  readonly window: OpenWindow;
+  /** Deadline of requests that state none, in microseconds from their first byte. */
+  readonly timeoutUs: number | null;
   readonly arms: readonly ServedArm[];
+  /** Versions that a client of this host has unloaded. */
+  readonly unloaded: readonly UnloadedArm[];
 }
 
 /** What the engine serves now. Replaced as a whole, never changed: a request sees one state from start to end. */
@@ -43,6 +65,12 @@ export function armFor(
 ): ServedArm {
   if (version !== null) {
     const pinned = deployment.arms.find((arm) => String(arm.version) === version);
+    if (deployment.unloaded.some((arm) => String(arm.version) === version)) {
+      throw new OipError(
+        'not_ready',
+        `version ${version} of model "${deployment.name}" was unloaded by a client`,
+      );
+    }
     if (pinned === undefined) {
       const known = deployment.arms.map((arm) => arm.version).join(', ');
       throw new OipError(

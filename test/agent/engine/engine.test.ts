@@ -27,12 +27,14 @@ let v2: ModelFiles;
 
 function plan(generation: number, files: ModelFiles, version: number): ServingPlan {
   const arms = [{ arm: 'stable' as const, version, manifest: files.manifest, share: 1 }];
-  const deployments = [{ name: 'mortgage', windowMs: 500, arms }];
+  const deployments = [{ name: 'mortgage', windowMs: 500, serving: {}, arms }];
   return { agent: 'agt_0123456789abcdef01234567', generation, deployments };
 }
 
 async function switchTo(generation: number, files: ModelFiles, version: number): Promise<void> {
-  expect(await engine.prepare([files])).toEqual([{ manifest: files.manifest, outcome: 'ready' }]);
+  expect(await engine.prepare([{ files, execution: {} }])).toEqual([
+    { manifest: files.manifest, outcome: 'ready' },
+  ]);
   engine.commit(plan(generation, files, version));
 }
 
@@ -64,6 +66,7 @@ beforeAll(async () => {
     ordinal: 0,
     version: '0.0.0',
     maxBodyBytes: 64 * 1024 * 1024,
+    share: { engines: 1, cores: 2 },
     onWindow: (window) => windows.push(window),
   });
   url = `http://127.0.0.1:${await engine.listen('127.0.0.1', 0)}`;
@@ -243,7 +246,7 @@ describe('an engine', () => {
 
   it('refuses a version whose golden vectors differ here, and serves on', async () => {
     const mixed = { ...v1, modelPath: v2.modelPath, manifest: `sha256:${'f'.repeat(64)}` };
-    const [outcome] = await engine.prepare([mixed]);
+    const [outcome] = await engine.prepare([{ files: mixed, execution: {} }]);
     expect(outcome).toMatchObject({ outcome: 'refused', code: 'golden-mismatch' });
     expect((await post(INFER, inferBody([(await mortgageRows('traffic'))[0]]))).status).toBe(200);
   });

@@ -10,6 +10,7 @@ import type { InferHeader } from '../../../../agent/engine/serve/infer-header.ts
 import { parseInferRequest } from '../../../../agent/engine/serve/infer-request.ts';
 import { JsonScalars } from '../../../../agent/engine/serve/json-scalars.ts';
 import { ALL_AS_JSON } from '../../../../agent/engine/serve/output-selection.ts';
+import { DEFAULT_OPTIONS } from '../../../../agent/engine/serve/request-options.ts';
 import { bytesOf, dataFromBytes } from '../../../../agent/engine/serve/tensor-bytes.ts';
 import type { Manifest } from '../../../../protocol/manifest.ts';
 
@@ -71,7 +72,12 @@ describe('tensor bytes', () => {
 });
 
 describe('the cache of headers', () => {
-  const header: InferHeader = { id: null, inputs: [], outputs: ALL_AS_JSON };
+  const header: InferHeader = {
+    id: null,
+    inputs: [],
+    outputs: ALL_AS_JSON,
+    options: DEFAULT_OPTIONS,
+  };
 
   it('never holds more than two generations, and keeps what is asked for', () => {
     const cache = new HeaderCache();

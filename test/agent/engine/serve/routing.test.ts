@@ -15,7 +15,10 @@ const arm = (name: ServedArm['arm'], version: number, share: number) =>
 const deployment = (...arms: ServedArm[]): ServedDeployment => ({
   name: 'loans',
   windowMs: 1000,
+  window: { startMs: 0, decisionPrefix: '' },
+  timeoutUs: null,
   arms,
+  unloaded: [],
 });
 const canary = deployment(arm('stable', 1, 0.75), arm('candidate', 2, 0.25));
 

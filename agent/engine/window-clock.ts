@@ -1,0 +1,78 @@
+/** The window of one length that is being filled; the same object from window to window. */
+export interface OpenWindow {
+  startMs: number;
+  /** What every decision id of this window begins with: agent, window, engine. */
+  decisionPrefix: string;
+}
+
+interface Cutter {
+  readonly window: OpenWindow;
+  timer: NodeJS.Timeout;
+}
+
+/** One timer per window length: everything of that length is cut together, at wall-clock multiples. */
+export class WindowClock {
+  readonly #ordinal: number;
+  readonly #onCut: (windowMs: number, startMs: number) => void;
+  readonly #cutters = new Map<number, Cutter>();
+  #agentTag = '';
+
+  /** `ordinal` tells the engines of one host apart inside decision ids. */
+  constructor(ordinal: number, onCut: (windowMs: number, startMs: number) => void) {
+    this.#ordinal = ordinal;
+    this.#onCut = onCut;
+  }
+
+  set agentTag(tag: string) {
+    this.#agentTag = tag;
+    for (const { window } of this.#cutters.values()) this.#name(window);
+  }
+
+  /** The window of this length that is open now; starts its clock when it has none. */
+  open(windowMs: number): OpenWindow {
+    const known = this.#cutters.get(windowMs);
+    if (known !== undefined) return known.window;
+    const window = { startMs: 0, decisionPrefix: '' };
+    this.#cutters.set(windowMs, { window, timer: this.#schedule(windowMs, window) });
+    return window;
+  }
+
+  /** Stops the clocks of all other lengths. */
+  keepOnly(lengths: ReadonlySet<number>): void {
+    for (const [windowMs, { timer }] of this.#cutters) {
+      if (lengths.has(windowMs)) continue;
+      clearTimeout(timer);
+      this.#cutters.delete(windowMs);
+    }
+  }
+
+  /** Windows lie on wall-clock multiples of their length, so that those of different hosts can be compared. */
+  #schedule(windowMs: number, window: OpenWindow): NodeJS.Timeout {
+    const now = Date.now();
+    window.startMs = Math.floor(now / windowMs) * windowMs;
+    this.#name(window);
+    const { startMs } = window;
+    return setTimeout(
+      () => {
+        this.#onCut(windowMs, startMs);
+        const cutter = this.#cutters.get(windowMs);
+        if (cutter !== undefined) cutter.timer = this.#schedule(windowMs, window);
+      },
+      startMs + windowMs - now,
+    );
+  }
+
+  #name(window: OpenWindow): void {
+    const start = window.startMs.toString(36);
+    window.decisionPrefix = `${this.#agentTag}.${start}.${this.#ordinal.toString(36)}.`;
+  }
+
+  /** Cuts every open window now and stops. */
+  stop(): void {
+    for (const [windowMs, { window, timer }] of this.#cutters) {
+      clearTimeout(timer);
+      this.#onCut(windowMs, window.startMs);
+    }
+    this.#cutters.clear();
+  }
+}
