@@ -7,7 +7,8 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from './ids.ts';
-import { MAX_DEPLOYMENTS_PER_AGENT, MAX_WINDOW_MS, MIN_WINDOW_MS } from './limits.ts';
+import { MAX_ARMS, MAX_DEPLOYMENTS_PER_AGENT, MAX_WINDOW_MS, MIN_WINDOW_MS } from './limits.ts';
+import { servingSchema } from './serving.ts';
 import { envelopeSchema } from './signing.ts';
 
 /** One version that a deployment may answer with. `share` 0 keeps it loaded, so that going back is a pointer swap. */
@@ -26,15 +27,34 @@ export const desiredDeploymentSchema = z
   .object({
     name: nameSchema,
     windowMs: z.int().min(MIN_WINDOW_MS).max(MAX_WINDOW_MS),
-    arms: z.array(desiredArmSchema).min(1).max(2),
+    /** How to execute it; absent in what older control planes signed. */
+    serving: servingSchema.default({}),
+    arms: z.array(desiredArmSchema).min(1).max(MAX_ARMS),
   })
-  .refine((d) => new Set(d.arms.map((a) => a.arm)).size === d.arms.length, {
-    message: 'an arm is named twice',
+  .refine((d) => sharedOnce(d.arms), { message: 'an arm is named twice' })
+  .refine((d) => pinnedOnce(d.arms), {
+    message: 'a pinned version is there twice, or stable or candidate already',
+  })
+  .refine((d) => d.arms.every((a) => a.arm !== 'pinned' || a.share === 0), {
+    message: 'a pinned arm has share 0: only requests that name its version reach it',
   })
   .refine((d) => Math.abs(d.arms.reduce((sum, a) => sum + a.share, 0) - 1) < 1e-9, {
     message: 'the shares of a deployment must add up to 1',
   });
 export type DesiredDeployment = z.infer<typeof desiredDeploymentSchema>;
+
+function sharedOnce(arms: readonly DesiredArm[]): boolean {
+  const shared = arms.filter(({ arm }) => arm !== 'pinned').map(({ arm }) => arm);
+  return new Set(shared).size === shared.length;
+}
+
+/** The same version twice would make two recorders of one answer, and no path could tell them apart. */
+function pinnedOnce(arms: readonly DesiredArm[]): boolean {
+  return arms.every(
+    (one, at) =>
+      one.arm !== 'pinned' || !arms.some((other, k) => k !== at && other.manifest === one.manifest),
+  );
+}
 
 /** Everything one agent should run: one snapshot, applied as a whole. */
 export const desiredStateSchema = z.object({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { commandMessageSchema } from './command.ts';
 import { desiredMessageSchema } from './desired.ts';
 import { refusedMessageSchema } from './error.ts';
 import { challengeMessageSchema, welcomeMessageSchema } from './hello.ts';
@@ -9,6 +10,7 @@ export const downMessageSchema = z.discriminatedUnion('kind', [
   challengeMessageSchema,
   welcomeMessageSchema,
   desiredMessageSchema,
+  commandMessageSchema,
   ackMessageSchema,
   refusedMessageSchema,
 ]);

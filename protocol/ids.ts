@@ -41,8 +41,11 @@ export const labelsSchema = z
   });
 export type Labels = z.infer<typeof labelsSchema>;
 
-export const armSchema = z.enum(['stable', 'candidate']);
+/** What a version is to its deployment. `pinned` ones get no share: only requests that name their version reach them. */
+export const armSchema = z.enum(['stable', 'candidate', 'pinned']);
 export type Arm = z.infer<typeof armSchema>;
+/** The arms that share a deployment's traffic, and that a rollout compares. */
+export type SharedArm = Exclude<Arm, 'pinned'>;
 
 /** Milliseconds since the Unix epoch. */
 export const timestampSchema = z.number().int().min(0).max(8.64e15);

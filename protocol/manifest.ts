@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { ProtocolError } from './error.ts';
 import { digestSchema, featureNameSchema, nameSchema } from './ids.ts';
-import { MAX_ARTIFACT_BYTES, MAX_FEATURES, MAX_TENSORS } from './limits.ts';
+import { MAX_ARTIFACT_BYTES, MAX_FEATURES, MAX_PIPELINE_NODES, MAX_TENSORS } from './limits.ts';
 import type { ModelInfo } from './onnx/model-info.ts';
-import { showShape, tensorSpecSchema } from './tensor.ts';
+import { showShape, type TensorSpec, tensorSpecSchema } from './tensor.ts';
 import { describe } from './wire.ts';
 
 /** One file of a version. The list is closed: an agent fetches these and nothing else. */
 export const manifestFileSchema = z.object({
-  role: z.enum(['model', 'profile', 'golden']),
+  role: z.enum(['model', 'pipeline', 'profile', 'golden']),
   digest: digestSchema,
   sizeBytes: z.int().min(1).max(MAX_ARTIFACT_BYTES),
 });
@@ -58,6 +58,8 @@ export const manifestSchema = z.object({
   features: z.array(featureSchema).max(MAX_FEATURES),
   groups: z.array(groupSchema).max(64),
   prediction: predictionSchema.nullable(),
+  /** Deployments that a pipeline calls, in the order of their names; only where there is a pipeline file. */
+  steps: z.array(nameSchema).max(MAX_PIPELINE_NODES).optional(),
 });
 /** What a version is. Its identity is the digest of this document's bytes. */
 export type Manifest = z.infer<typeof manifestSchema>;
@@ -98,6 +100,11 @@ export function checkManifestAgainstModel(manifest: Manifest, info: ModelInfo): 
   if (fileOfRole(manifest, 'model') === null) {
     throw new ProtocolError('manifest', 'the manifest lists no file with the role "model"');
   }
+  checkWatched(manifest);
+}
+
+/** That features and prediction lie where there are tensors. Throws `ProtocolError` 'manifest'. */
+export function checkWatched(manifest: Manifest): void {
   const names = new Set<string>();
   for (const feature of manifest.features) {
     if (names.has(feature.name)) {
@@ -144,12 +151,13 @@ export function rowWidth(shape: readonly number[]): number | null {
   return width;
 }
 
-function compareTensors(
+/** Throws `ProtocolError` 'manifest' unless both name the same tensors in the same order. */
+export function compareTensors(
   side: string,
   claimed: Manifest['inputs'],
-  actual: Manifest['inputs'],
+  actual: readonly TensorSpec[],
 ): void {
-  const show = (tensors: Manifest['inputs']) =>
+  const show = (tensors: readonly TensorSpec[]) =>
     tensors.map((t) => `${t.name} ${t.datatype}${showShape(t.shape)}`).join(', ') || 'none';
   const same =
     claimed.length === actual.length &&

@@ -137,11 +137,16 @@ function bareGrid(feature: Feature): FeatureGrid {
 
 /** Rows in a request, from the shape of its first input; 1 where the model takes no batch. */
 export function rowsOf(manifest: Manifest, shapes: ReadonlyMap<string, readonly number[]>): number {
+  const tensor = rowTensorOf(manifest);
+  return (tensor === null ? undefined : shapes.get(tensor)?.[0]) ?? 1;
+}
+
+/** The input whose first dimension counts rows; null where a request is always one row. */
+export function rowTensorOf(manifest: Manifest): string | null {
   const tensor = manifest.features[0]?.tensor ?? manifest.inputs[0]?.name;
   const spec = manifest.inputs.find((input) => input.name === tensor);
-  const shape = tensor === undefined ? undefined : shapes.get(tensor);
-  if (spec === undefined || shape === undefined || shape.length === 0) return 1;
-  return rowWidth(spec.shape) === null && spec.shape[0] !== -1 ? 1 : shape[0];
+  if (spec === undefined || spec.shape.length === 0) return null;
+  return rowWidth(spec.shape) === null && spec.shape[0] !== -1 ? null : spec.name;
 }
 
 function gridOf(name: string, grid: z.infer<typeof gridSchema>): FeatureGrid {

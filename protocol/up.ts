@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultMessageSchema } from './command.ts';
 import { helloMessageSchema } from './hello.ts';
 import { reportMessageSchema } from './report.ts';
 import { eventMessageSchema, telemetryMessageSchema } from './telemetry.ts';
@@ -9,5 +10,6 @@ export const upMessageSchema = z.discriminatedUnion('kind', [
   reportMessageSchema,
   telemetryMessageSchema,
   eventMessageSchema,
+  resultMessageSchema,
 ]);
 export type UpMessage = z.infer<typeof upMessageSchema>;

@@ -3,8 +3,15 @@
  *
  * History
  * 1  challenge, hello, welcome, desired, report, telemetry, event, ack, refused
+ * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
  */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The oldest version this build still speaks. */
 export const MIN_PROTOCOL_VERSION = 1;
+
+/** From which version on an agent reads pinned arms: an older one would refuse the whole document. */
+export const PINNED_SINCE = 2;
+
+/** From which version on an agent reads commands: an older one would drop the link. */
+export const COMMANDS_SINCE = 2;

@@ -9,6 +9,9 @@ import { type UpMessage, upMessageSchema } from './up.ts';
 // can be relayed, replayed and read by any msgpack library.
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true });
 
+/** Characters of a value in a message; a longer one may be a secret or a file. */
+const MAX_SHOWN = 60;
+
 export function encodeUp(message: UpMessage): Uint8Array {
   return encode(message);
 }
@@ -62,12 +65,30 @@ function parse<T>(schema: z.ZodType<T>, frame: Uint8Array): T {
   return parsed.data;
 }
 
-/** The first issues of a zod error on one line, each with its path. */
-export function describe(error: z.ZodError): string {
+/** The first issues of a zod error on one line, each with its path and, of a given input, the value there. */
+export function describe(error: z.ZodError, input?: unknown): string {
   return error.issues
     .slice(0, 3)
-    .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
+    .map((issue) => {
+      const value = input === undefined ? undefined : valueAt(input, issue.path);
+      const shown = value === undefined ? '' : `, not ${JSON.stringify(value)}`;
+      return `${issue.path.join('.') || '(root)'}: ${issue.message}${shown}`;
+    })
     .join('; ');
+}
+
+/** A plain value to show in a message; undefined for what is not there, is no plain value or is long. */
+function valueAt(
+  input: unknown,
+  path: readonly PropertyKey[],
+): string | number | boolean | undefined {
+  let value = input;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Reflect.get(value, key);
+  }
+  if (typeof value === 'string') return value.length <= MAX_SHOWN ? value : undefined;
+  return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
 }
 
 /** The wire schema as JSON Schema: what the pinned hash is taken over. */

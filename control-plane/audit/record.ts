@@ -13,6 +13,7 @@ export type Action =
   | 'version.registered'
   | 'deployment.created'
   | 'deployment.changed'
+  | 'deployment.tuned'
   | 'deployment.rolled-back'
   | 'rollout.started'
   | 'rollout.paused'

@@ -12,8 +12,8 @@ export interface Answer {
 
 type Method = 'GET' | 'HEAD' | 'POST' | 'PUT';
 
-/** Longer than the longest long poll (25 s), so that this side never hangs for ever. */
-const TIMEOUT_MS = 60_000;
+/** Longer than the longest answer (a tuning, 90 s), so that this side never hangs for ever. */
+const TIMEOUT_MS = 120_000;
 
 /**
  * The control plane's API as commands use it. node:http and no validation of answers: `rollback`

@@ -4,9 +4,12 @@ import { deploymentStatus, hasEnded, isConverged, poll, servesStable } from './a
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
 import { gateLine, sayRollout } from './rollout.ts';
+import type { ServingFlags } from './serving-flags.ts';
+import { mergeFlags, parsePins, servingFrom } from './serving-values.ts';
 import { parseDuration, parseInteger, parseLabels, parseShare, parseVersion } from './values.ts';
 
-export interface DeployOptions {
+export interface DeployOptions extends ServingFlags {
+  readonly pin?: string;
   readonly as: string;
   readonly to: readonly string[];
   readonly window?: string;
@@ -34,10 +37,20 @@ export async function deploy(
     const told = `--strategy is "${strategy}"; it must be canary or all-at-once`;
     throw new CliError('usage', told);
   }
+  const serving = await servingFrom(options);
+  const pins = options.pin === undefined ? null : parsePins('--pin', options.pin);
   const path = `/api/v1/deployments/${encodeURIComponent(options.as)}`;
   const present = await context.client.find<DeploymentStatus>(path);
   if (present === null || strategy === 'all-at-once') {
-    await deployEverywhere(context, path, model, version, options);
+    // What is not given stays as it was; pins are given as a whole, so those of before come along.
+    const before = (present?.pinned ?? []).filter((each) => each !== version);
+    const change = {
+      model,
+      version,
+      ...(serving === null ? {} : { serving: mergeFlags(present?.serving ?? {}, serving) }),
+      ...(pins === null ? {} : { pinned: [...new Set([...before, ...pins])] }),
+    };
+    await deployEverywhere(context, path, change, options);
     return;
   }
   if (present.model !== model) {
@@ -48,20 +61,24 @@ export async function deploy(
     const told = '--to and --window change a deployment at once: add --strategy all-at-once';
     throw new CliError('usage', told);
   }
+  if (serving !== null || pins !== null) {
+    const told = `how "${options.as}" is executed and what is pinned changes at once: use "driftline serving ${options.as}" before or after the rollout, or add --strategy all-at-once`;
+    throw new CliError('usage', told);
+  }
   await deployByCanary(context, path, version, present.agents.length, options);
 }
 
 async function deployEverywhere(
   { client, terminal }: Context,
   path: string,
-  model: string,
-  version: number,
+  change: { readonly model: string; readonly version: number },
   options: DeployOptions,
 ): Promise<void> {
+  const { model, version } = change;
   const to = options.to.length === 0 ? undefined : parseLabels('--to', options.to);
   const windowMs =
     options.window === undefined ? undefined : parseDuration('--window', options.window);
-  await client.put(path, { model, version, to, windowMs });
+  await client.put(path, { ...change, to, windowMs });
   let status = await deploymentStatus(client, options.as);
   if (options.wait && status.agents.some((agent) => agent.connected)) {
     const read = async () => {

@@ -3,6 +3,7 @@ import { Client } from './client.ts';
 import { readClientConfig, wantsColour } from './config.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
+import { withServingFlags } from './serving-flags.ts';
 import { Terminal } from './terminal.ts';
 
 /** Each command's code is loaded when it is called: `rollback` waits for nobody's imports. */
@@ -75,10 +76,11 @@ command('join-token', 'a single-use token with which one new agent joins')
   );
 
 const model = program.command('model').description('push and list model versions');
-command('push <file>', 'make an ONNX file a version of a model', model)
+command('push <file>', 'make an ONNX file, or a pipeline, a version of a model', model)
   .requiredOption('--name <model>', 'the model')
   .option('--baseline <data.csv>', 'rows that drift is measured against')
   .option('--manifest <m.json>', 'what cannot be inferred: features, groups, prediction')
+  .option('--pipeline', 'the file is a graph of deployments (JSON), not a model')
   .action((file: string, options) =>
     withClient(options, async (context) =>
       (await import('./model-push.ts')).modelPush(context, file, options),
@@ -88,7 +90,9 @@ command('list', 'models and their versions', model).action((options) =>
   withClient(options, async (context) => (await import('./model-list.ts')).modelList(context)),
 );
 
-command('deploy <model@version>', 'serve a version; an existing deployment moves by canary')
+withServingFlags(
+  command('deploy <model@version>', 'serve a version; an existing deployment moves by canary'),
+)
   .requiredOption('--as <deployment>', 'what clients call')
   .option('--to <key=value>', 'labels an agent must carry', collect, [])
   .option('--window <duration>', 'length of a monitoring window')
@@ -97,9 +101,56 @@ command('deploy <model@version>', 'serve a version; an existing deployment moves
   .option('--share <0..1>', 'share of their traffic that it gets (default 1; 0.5 if they are all)')
   .option('--observe <duration>', 'how long it must hold before it is promoted', '5m')
   .option('--no-wait', 'do not wait for the outcome')
+  .option('--pin <versions>', 'versions to keep loaded for requests that name them, as 1,2')
   .action((version: string, options) =>
     withClient(options, async (context) =>
       (await import('./deploy.ts')).deploy(context, version, options),
+    ),
+  );
+
+withServingFlags(
+  command('serving <deployment>', 'how hosts execute a deployment; with flags, change it at once'),
+)
+  .option('--reset', 'forget what was set and tuned; flags given beside it are set')
+  .option('--pin <versions>', 'keep these loaded too, as 1,2: for /v2/models/D/versions/V')
+  .option('--unpin [versions]', 'let go of these, or of all')
+  .addHelpText(
+    'after',
+    `
+Without flags it shows what is in force, and whence: "set" by hand, "tuned" by
+"driftline tune", or left to each host, which decides by what it measures at warm-up.
+The version stays as it is; agents open the model anew beside the one that answers.
+
+  driftline serving loans --max-batch-size 32 --max-queue-delay-us 500
+  driftline serving loans --placement worker --workers 2 --intra-op-threads 1
+  driftline serving loans --providers cuda,cpu     # cpu where cuda is not there
+  driftline serving loans --pin 3                  # version 3 stays callable by its path
+  driftline serving loans --reset                  # leave it all to the hosts`,
+  )
+  .action((deployment: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./serving.ts')).serving(context, deployment, options),
+    ),
+  );
+
+command('tune <deployment>', 'measure on one agent how a deployment is best executed (20 s)')
+  .option('--agent <name>', 'who measures (default: the first that serves it)')
+  .option('--apply', 'replace what was set by hand, too')
+  .option('--dry-run', 'measure and keep the table, change nothing')
+  .addHelpText(
+    'after',
+    `
+The agent measures in a process of its own, at a lower priority than the engines that
+serve. It tries inline and worker placement, threads and batch sizes, and recommends the
+smallest latency of one row; inline where a call takes less than 200 us; as few rows a
+call as give within 10 % of the most rows per second.
+
+The recommendation becomes the deployment's default for what nobody has set by hand.
+--apply also replaces what was set. "driftline serving D" shows the result.`,
+  )
+  .action((deployment: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./tune.ts')).tune(context, deployment, options),
     ),
   );
 

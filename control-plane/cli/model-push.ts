@@ -6,6 +6,7 @@ export interface ModelPushOptions {
   readonly name: string;
   readonly baseline?: string;
   readonly manifest?: string;
+  readonly pipeline?: boolean;
 }
 
 const BAR_WIDTH = 24;
@@ -15,8 +16,9 @@ export async function modelPush(
   file: string,
   options: ModelPushOptions,
 ) {
-  const { name: model, baseline = null, manifest = null } = options;
-  const pushed = await pushModel(client, { model, file, baseline, manifest }, (what, done, of) => {
+  const { name: model, baseline = null, manifest = null, pipeline = false } = options;
+  const request = { model, file, baseline, manifest, pipeline };
+  const pushed = await pushModel(client, request, (what, done, of) => {
     const percent = Math.floor((100 * done) / of);
     terminal.progress(`${what.padEnd(8)} ${bar(done / of, BAR_WIDTH)} ${percent} %`);
   });

@@ -13,6 +13,8 @@ export interface PushRequest {
   readonly file: string;
   readonly baseline: string | null;
   readonly manifest: string | null;
+  /** The file is the graph of a pipeline, not a model. */
+  readonly pipeline?: boolean;
 }
 
 export interface Pushed {
@@ -49,7 +51,8 @@ export async function pushModel(
       return sent.digest;
     };
     for (const { role } of files) {
-      await send(role, role === 'model' ? request.file : join(folder, `${role}.json`));
+      const given = role === 'model' || role === 'pipeline';
+      await send(role, given ? request.file : join(folder, `${role}.json`));
     }
     const manifest = await send('manifest', manifestPath);
     const path = `/api/v1/models/${encodeURIComponent(request.model)}/versions`;
@@ -67,6 +70,7 @@ export async function pushModel(
 async function describeModel(request: PushRequest, folder: string): Promise<Described> {
   const argv = ['describe', '--model', request.file, '--name', request.model, '--out', folder];
   if (request.baseline !== null) argv.push('--baseline', request.baseline);
+  if (request.pipeline === true) argv.push('--pipeline');
   if (request.manifest !== null) argv.push('--manifest', request.manifest);
   const child = spawn(process.execPath, [AGENT_PROGRAM, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],

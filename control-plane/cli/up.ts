@@ -42,7 +42,7 @@ export async function up(
   const place = {
     data: resolve(options.data),
     port: parseInteger('--port', options.port, 0, 65_535),
-    agentPort: parseInteger('--agent-port', options.agentPort, 0, 65_535),
+    agentPort: parseInteger('--agent-port', options.agentPort, 0, 65_533),
   };
   await requireFreePort('--port', HOST, place.port);
   await requireFreePort('--agent-port', HOST, place.agentPort);
@@ -123,7 +123,7 @@ class Stack {
     const folder = join(data, 'agent');
     const argv = ['--control', controlUrl, '--data', folder, '--name', 'local'];
     this.#agent = new LocalAgent({
-      argv: [...argv, '--host', HOST, '--port', String(agentPort)],
+      argv: [...argv, '--host', HOST, ...portArguments(agentPort)],
       joinToken,
       onLine: (line) => this.#logs.agent.take(line),
       terminal: this.#terminal,
@@ -138,6 +138,12 @@ class Stack {
     await this.#control?.close();
     await Promise.all([this.#logs.control.close(), this.#logs.agent.close()]);
   }
+}
+
+/** HTTP, gRPC and metrics side by side, so that a second `up` beside the first needs to name one port only. */
+function portArguments(port: number): string[] {
+  const beside = (distance: number) => String(port === 0 ? 0 : port + distance);
+  return ['--port', String(port), '--grpc-port', beside(1), '--metrics-port', beside(2)];
 }
 
 function interrupted(data: string): CliError {

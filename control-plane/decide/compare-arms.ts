@@ -10,7 +10,7 @@
  * morning of the other. A window is looked at again when a late host adds to it; windows older
  * than OPEN_WINDOWS are settled and not looked at again.
  */
-import type { Arm } from '../../protocol/ids.ts';
+import type { SharedArm } from '../../protocol/ids.ts';
 import {
   emptyWindow,
   type FeatureGrid,
@@ -59,7 +59,7 @@ interface Pair {
 /** All that is known of a rollout's two arms. Mutable: one per rollout, owned by its watcher. */
 export interface ArmLedger {
   readonly shapes: { readonly stable: ArmShape; readonly candidate: ArmShape };
-  readonly open: Map<number, Partial<Record<Arm, WindowSketch>>>;
+  readonly open: Map<number, Partial<Record<SharedArm, WindowSketch>>>;
   readonly settled: Settled;
   /** Rows that came too late to be compared. */
   lateRows: number;
@@ -68,8 +68,8 @@ export interface ArmLedger {
 export interface ArmEvidence {
   /** Windows in which both arms answered. */
   readonly windows: number;
-  readonly rows: Record<Arm, number>;
-  readonly requests: Record<Arm, number>;
+  readonly rows: Record<SharedArm, number>;
+  readonly requests: Record<SharedArm, number>;
   /** Null when the two predictions can't be compared: none, or counted on different cells. */
   readonly prediction: {
     readonly psi: number;
@@ -84,7 +84,7 @@ export interface ArmEvidence {
 }
 
 interface Rates {
-  readonly rate: Record<Arm, number>;
+  readonly rate: Record<SharedArm, number>;
   readonly logE: number;
 }
 
@@ -109,7 +109,7 @@ export function newLedger(shapes: ArmLedger['shapes']): ArmLedger {
 /** Adds one host's window. Its start is taken down to a multiple of `windowMs`. */
 export function addArmWindow(
   ledger: ArmLedger,
-  arm: Arm,
+  arm: SharedArm,
   windowStartMs: number,
   windowMs: number,
   window: WindowSketch,
@@ -166,7 +166,7 @@ function settleOldest(ledger: ArmLedger): void {
 function take(
   into: Settled,
   shapes: ArmLedger['shapes'],
-  joint: Partial<Record<Arm, WindowSketch>> | undefined,
+  joint: Partial<Record<SharedArm, WindowSketch>> | undefined,
 ): void {
   const { stable, candidate } = joint ?? {};
   // Requests, not rows: an arm that fails every request answers no rows.

@@ -214,7 +214,8 @@ export class Watch implements EvidenceSource {
 function addToLedger(followed: Followed, { item, window }: MergedWindow): boolean {
   const { row, plan, state } = followed.rollout;
   if (item.deployment !== row.deployment) return false;
-  if (item.manifest !== plan[item.arm].manifest) return false;
+  // Who names a version chooses the traffic it gets: no fair comparison.
+  if (item.arm === 'pinned' || item.manifest !== plan[item.arm].manifest) return false;
   // A late outbox may bring windows of an earlier rollout of the same version.
   if (item.windowStartMs < state.startedAtMs - plan.windowMs) return false;
   addArmWindow(followed.ledger, item.arm, item.windowStartMs, item.windowMs, window);

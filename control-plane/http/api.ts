@@ -28,9 +28,11 @@ export class Api {
     this.hono = new OpenAPIHono<HttpEnv>({
       defaultHook: (result) => {
         if (!result.success) {
+          // The validator hands over what it was given; its type does not say so.
+          const given = 'data' in result ? result.data : undefined;
           throw new ControlError(
             'invalid',
-            `the ${result.target} is wrong: ${describe(result.error)}`,
+            `the ${result.target} is wrong: ${describe(result.error, given)}`,
           );
         }
       },

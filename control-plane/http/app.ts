@@ -17,6 +17,7 @@ import { mountRollouts } from './rollouts.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
 import { mountTokens } from './tokens.ts';
+import { mountTuning } from './tuning.ts';
 
 export interface AppDeps extends Services {
   readonly store: Store;
@@ -43,6 +44,7 @@ export function createApp(deps: AppDeps): Api {
   mountModels(api, deps);
   mountDeployments(api, deps);
   mountRollouts(api, store, deps);
+  mountTuning(api, deps);
   mountMonitoring(api, store, deps.monitoring, now);
   mountAgents(api, deps);
   mountTokens(api, store, now);

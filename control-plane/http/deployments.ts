@@ -7,14 +7,20 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
-import { MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
+import { MAX_PINNED, MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
 import { reportedArmSchema } from '../../protocol/report.ts';
+import { type Serving, servingSchema } from '../../protocol/serving.ts';
 import { ControlError } from '../error.ts';
 import { putDeployment } from '../registry/deployments.ts';
 import { matchesLabels } from '../rollout/cohort.ts';
 import { allAgents } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
-import { type DeploymentRow, findDeployment, listDeployments } from '../store/deployments.ts';
+import {
+  type DeploymentRow,
+  findDeployment,
+  listDeployments,
+  servingOf,
+} from '../store/deployments.ts';
 import { allDesired } from '../store/desired.ts';
 import { findVersion } from '../store/models.ts';
 import { reportsOf } from '../store/reports.ts';
@@ -36,9 +42,22 @@ const requestSchema = z.strictObject({
   /** Labels an agent must carry; {} for every agent. */
   to: labelsSchema.optional(),
   windowMs: z.int().min(MIN_WINDOW_MS).max(MAX_WINDOW_MS).optional(),
+  serving: servingSchema
+    .optional()
+    .describe(
+      'How hosts execute it, as a whole; absent keeps what is set, {} leaves all to tunings and hosts.',
+    ),
+  tuned: z.strictObject({}).optional().describe('{} forgets what the latest tuning recommends.'),
+  pinned: z
+    .array(versionNumberSchema)
+    .max(MAX_PINNED)
+    .optional()
+    .describe(
+      'Versions that stay loaded for requests to /v2/models/{deployment}/versions/{version}; absent keeps them.',
+    ),
 });
 
-const deploymentSchema = z.object({
+export const deploymentSchema = z.object({
   name: nameSchema,
   model: nameSchema,
   version: versionNumberSchema,
@@ -47,6 +66,12 @@ const deploymentSchema = z.object({
   windowMs: z.int(),
   createdAt: timestampSchema,
   updatedAt: timestampSchema,
+  serving: servingSchema.describe('What an operator has set.'),
+  tuned: servingSchema.describe('What the latest tuning recommends.'),
+  inForce: servingSchema.describe(
+    '`serving`, and `tuned` where that is silent: what hosts are told.',
+  ),
+  pinned: z.array(versionNumberSchema),
 });
 
 const statusSchema = deploymentSchema.extend({
@@ -92,7 +117,7 @@ export function mountDeployments(api: Api, deps: DeploymentDeps): void {
       const request = c.req.valid('json');
       const { row, created } = await putDeployment(deps.store, name, request, actor, deps.now());
       await deps.fleet.reconcile(`deployment ${name} was ${created ? 'created' : 'changed'}`);
-      return c.json(view(row), created ? 201 : 200);
+      return c.json(deploymentView(row), created ? 201 : 200);
     },
   );
   mountReads(api, deps);
@@ -111,7 +136,7 @@ function mountReads(api: Api, deps: DeploymentDeps): void {
     async (c) => {
       const { cursor = '', limit } = c.req.valid('query');
       const { items, next } = await listDeployments(deps.store.read, cursor, limit);
-      return c.json({ items: items.map(view), next }, 200);
+      return c.json({ items: items.map(deploymentView), next }, 200);
     },
   );
   api.route(
@@ -132,8 +157,12 @@ function mountReads(api: Api, deps: DeploymentDeps): void {
   );
 }
 
-function view({ selector, ...rest }: DeploymentRow): z.infer<typeof deploymentSchema> {
-  return { ...rest, to: selector };
+export function deploymentView({
+  selector,
+  ...rest
+}: DeploymentRow): z.infer<typeof deploymentSchema> {
+  const inForce: Serving = servingOf(rest);
+  return { ...rest, to: selector, inForce };
 }
 
 async function status(
@@ -163,5 +192,5 @@ async function status(
       arms: reported.get(agent.id) ?? [],
     }));
   const latest = rollout === null ? null : rolloutView(rollout);
-  return { ...view(row), manifest: version.manifest, rollout: latest, agents };
+  return { ...deploymentView(row), manifest: version.manifest, rollout: latest, agents };
 }

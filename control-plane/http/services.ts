@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
+import type { Command, CommandOutcome } from '../../protocol/command.ts';
 import {
+  type AgentId,
   agentIdSchema,
   armSchema,
   digestSchema,
@@ -167,7 +169,17 @@ export interface Monitoring {
   windows(deployment: string, fromMs: number, toMs: number): Promise<MonitoringView>;
 }
 
+/** What hosts are asked to do once, besides their desired state. */
+export interface Commands {
+  /**
+   * Throws `ControlError` 'unavailable': the host is not linked, speaks an older protocol, went away or did not
+   * answer in time; 'conflict': a command of this kind is on its way there.
+   */
+  send(agent: AgentId, command: Command, timeoutMs: number): Promise<CommandOutcome>;
+}
+
 export interface Services {
+  readonly commands: Commands;
   readonly rollouts: Rollouts;
   readonly fleet: Fleet;
   readonly monitoring: Monitoring;

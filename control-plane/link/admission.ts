@@ -73,8 +73,8 @@ async function admitKnown(
     return deny('bad-proof', `this key belongs to another agent than ${hello.agent}`);
   }
   if (known.revokedAt !== null) return deny('revoked', `agent ${known.id} was revoked`);
-  const { serving, capabilities } = hello;
-  await updateAgentSeen(tx, known.id, { serving, capabilities }, now);
+  const { serving, capabilities, protocol } = hello;
+  await updateAgentSeen(tx, known.id, { serving, capabilities, protocol }, now);
   return { kind: 'admitted', agent: known.id, name: known.name };
 }
 
@@ -92,8 +92,8 @@ async function join(
   const { name } = request;
   // What the token grants wins: labels decide what a host gets, and hosts don't decide that.
   const labels = boundedLabels(granted, request.labels);
-  const { publicKey, serving, capabilities } = hello;
-  await insertAgent(tx, { id, name, publicKey, labels, serving, capabilities }, now);
+  const { publicKey, serving, capabilities, protocol } = hello;
+  await insertAgent(tx, { id, name, publicKey, labels, serving, capabilities, protocol }, now);
   await record(tx, now, `agent:${id}`, 'agent.joined', `agent:${id}`, { name, labels });
   return { kind: 'admitted', agent: id, name };
 }

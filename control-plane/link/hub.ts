@@ -6,7 +6,6 @@ import type { AgentId, Digest } from '../../protocol/ids.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import type { SigningKey } from '../../protocol/signing.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
-import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { MonitoringReader } from '../decide/monitoring.ts';
 import { VersionShapes } from '../decide/version-shapes.ts';
 import { Watch } from '../decide/watch.ts';
@@ -21,6 +20,7 @@ import { allAgents, findAgent } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import type { DesiredRow } from '../store/desired.ts';
 import { admit } from './admission.ts';
+import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { Reports } from './reports.ts';
 import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
@@ -93,6 +93,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       log.warn({ agentId, deployment, sequence, reason }, 'telemetry-refused'),
   });
   const reports = new Reports({ store, roster, driver, fleet, now });
+  const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
 
   const sessionDeps: SessionDeps = {
     controlKey: key.publicKey,
@@ -103,8 +104,10 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onReport: (agent, report) => reports.take(agent, report),
     onTelemetry: (agent, telemetry) => ingest.add(itemOf(agent, telemetry)),
     onEvent: (agent, event) => reports.event(agent, event),
+    onResult: (session, result) => commands.take(session, result),
     onClosed: (session, code) => {
       sessions.close(session);
+      commands.drop(session);
       if (code !== null) log.info({ agent: session.agent, code }, 'link-refused');
       driver.settle();
       fleet.wake();
@@ -115,7 +118,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   async function greet(session: Session, agent: AgentId): Promise<void> {
     session.send({
       kind: 'welcome',
-      protocol: PROTOCOL_VERSION,
+      protocol: session.protocol,
       agent,
       serverTimeMs: now(),
       downloadToken: await issueDownloadToken(key, agent, now()),
@@ -162,6 +165,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   return {
     rollouts: driver,
     fleet,
+    commands,
     monitoring: new MonitoringReader(store, shapeOf),
     handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (request.url?.split('?', 1)[0] !== LINK_PATH) {

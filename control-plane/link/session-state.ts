@@ -2,7 +2,7 @@
  * One connection of a host, from the control plane's side. Pure.
  *
  *                      hello                accepted
- *     awaiting-hello ─────────▶ verifying ───────────▶ joined ──┐ report, telemetry, event
+ *     awaiting-hello ─────────▶ verifying ───────────▶ joined ──┐ report, telemetry, event, result
  *          │                       │                    │  ▲────┘
  *          │ timeout, other        │ denied, other      │ hello, replaced
  *          └───────────────────────┴────────┬───────────┘
@@ -27,6 +27,7 @@ export type SessionEvent =
   | { readonly kind: 'report' }
   | { readonly kind: 'telemetry' }
   | { readonly kind: 'event' }
+  | { readonly kind: 'result' }
   | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
   | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' }
@@ -62,6 +63,7 @@ const beforeJoin = {
   report: close('unexpected-message'),
   telemetry: close('unexpected-message'),
   event: close('unexpected-message'),
+  result: close('unexpected-message'),
   timeout: close('hello-timeout'),
   denied: closeAs,
 };
@@ -83,6 +85,7 @@ const TRANSITIONS: Table = {
     report: stay,
     telemetry: stay,
     event: stay,
+    result: stay,
     accepted: stay,
     denied: closeAs,
     // The hello timer may fire in the same turn in which the hello was accepted.
@@ -93,6 +96,7 @@ const TRANSITIONS: Table = {
     report: stay,
     telemetry: stay,
     event: stay,
+    result: stay,
     accepted: stay,
     denied: stay,
     malformed: stay,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
+import type { ResultMessage } from '../../protocol/command.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type LinkErrorCode, ProtocolError } from '../../protocol/error.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
@@ -42,6 +43,8 @@ export interface SessionDeps {
   /** Resolves when the window may be acknowledged. */
   readonly onTelemetry: (agent: AgentId, telemetry: TelemetryMessage) => Promise<void>;
   readonly onEvent: (agent: AgentId, event: EventMessage) => Promise<void>;
+  /** What a command came to. */
+  readonly onResult: (session: Session, result: ResultMessage) => void;
   readonly onClosed: (session: Session, code: LinkErrorCode | null) => void;
   readonly onFailure: (where: string, error: unknown) => void;
 }
@@ -56,6 +59,7 @@ export class Session {
   #state: SessionState = NEW_SESSION;
   #answered = true;
   #uncommitted = 0;
+  #protocol = MIN_PROTOCOL_VERSION;
 
   constructor(socket: WebSocket, deps: SessionDeps) {
     this.#socket = socket;
@@ -81,6 +85,11 @@ export class Session {
 
   get agent(): AgentId | null {
     return this.#state.kind === 'joined' ? this.#state.agent : null;
+  }
+
+  /** The wire that both sides speak: nothing newer may be said. */
+  get protocol(): number {
+    return this.#protocol;
   }
 
   send(message: DownMessage): void {
@@ -124,7 +133,8 @@ export class Session {
     if (message.kind === 'telemetry') this.#run('telemetry', this.#commit(agent, message));
     else if (message.kind === 'report') {
       this.#run('report', this.#counted(this.#deps.onReport(agent, message)));
-    } else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
+    } else if (message.kind === 'result') this.#deps.onResult(this, message);
+    else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
   }
 
   async #welcome(hello: HelloMessage): Promise<void> {
@@ -134,6 +144,7 @@ export class Session {
       return;
     }
     const { agent } = admission;
+    this.#protocol = Math.min(hello.protocol, PROTOCOL_VERSION);
     const state = this.#step({ kind: 'accepted', agent, boot: hello.boot }, '');
     if (state.kind !== 'joined') return;
     clearTimeout(this.#helloTimer);

@@ -1,4 +1,6 @@
 import type { Labels } from '../../protocol/ids.ts';
+import { MAX_PINNED } from '../../protocol/limits.ts';
+import type { Serving } from '../../protocol/serving.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { Store, Transaction } from '../store/database.ts';
@@ -10,6 +12,7 @@ import {
 } from '../store/deployments.ts';
 import { findVersion } from '../store/models.ts';
 import { findLiveRollout } from '../store/rollouts.ts';
+import { checkSteps } from './pipeline-steps.ts';
 
 /** What is not given stays as it is; for a new deployment the defaults apply. */
 export interface DeploymentRequest {
@@ -17,6 +20,12 @@ export interface DeploymentRequest {
   readonly version: number;
   readonly to?: Labels | undefined;
   readonly windowMs?: number | undefined;
+  /** As a whole: what it does not name is left to tunings and hosts. */
+  readonly serving?: Serving | undefined;
+  /** Given, it also forgets (`{}`) or sets what tunings recommend. */
+  readonly tuned?: Serving | undefined;
+  /** Versions of the model, none twice and not the stable one. */
+  readonly pinned?: readonly number[] | undefined;
 }
 
 /** Seconds to know, and few enough windows that a fleet's telemetry stays small. */
@@ -24,7 +33,7 @@ export const DEFAULT_WINDOW_MS = 10_000;
 
 /**
  * Creates the deployment, or changes it on all its agents at once. Throws `ControlError`
- * 'not-found' (no such version) and 'conflict' (another model's deployment, or a live rollout).
+ * 'not-found' (no such version) and 'conflict' (another model's deployment, a live rollout, or a pipeline without its steps).
  */
 export async function putDeployment(
   store: Store,
@@ -34,17 +43,41 @@ export async function putDeployment(
   now: number,
 ): Promise<{ row: DeploymentRow; created: boolean }> {
   return store.write(async (tx) => {
-    if ((await findVersion(tx, request.model, request.version)) === null) {
+    const version = await findVersion(tx, request.model, request.version);
+    if (version === null) {
       throw new ControlError(
         'not-found',
         `there is no version ${request.model}@${request.version}; push it first`,
       );
     }
+    await checkSteps(tx, name, version);
+    await checkPinned(tx, request);
     const present = await findDeployment(tx, name);
     return present === null
       ? { row: await create(tx, name, request, actor, now), created: true }
       : { row: await change(tx, present, request, actor, now), created: false };
   });
+}
+
+async function checkPinned(tx: Transaction, request: DeploymentRequest): Promise<void> {
+  const { model, version, pinned = [] } = request;
+  if (pinned.length > MAX_PINNED) {
+    const told = `pinned names ${pinned.length} versions: at most ${MAX_PINNED} stay loaded beside the stable one`;
+    throw new ControlError('invalid', told);
+  }
+  for (const [at, each] of pinned.entries()) {
+    if (pinned.indexOf(each) !== at) {
+      throw new ControlError('invalid', `pinned names version ${each} twice; name it once`);
+    }
+    if (each === version) {
+      const told = `pinned names version ${each}, which is the stable one: it is loaded anyway`;
+      throw new ControlError('invalid', told);
+    }
+    if ((await findVersion(tx, model, each)) === null) {
+      const told = `there is no version ${model}@${each} to pin; push it first`;
+      throw new ControlError('not-found', told);
+    }
+  }
 }
 
 async function create(
@@ -63,10 +96,13 @@ async function create(
     windowMs: request.windowMs ?? DEFAULT_WINDOW_MS,
     createdAt: now,
     updatedAt: now,
+    serving: request.serving ?? {},
+    tuned: request.tuned ?? {},
+    pinned: [...(request.pinned ?? [])],
   };
   await insertDeployment(tx, row);
-  const { model, version, selector, windowMs } = row;
-  const detail = { model, version, to: selector, windowMs };
+  const { model, version, selector, windowMs, serving, pinned } = row;
+  const detail = { model, version, to: selector, windowMs, serving, pinned };
   await record(tx, now, actor, 'deployment.created', `deployment:${name}`, detail);
   return row;
 }
@@ -100,11 +136,14 @@ async function change(
     selector: request.to ?? present.selector,
     windowMs: request.windowMs ?? present.windowMs,
     updatedAt: now,
+    serving: request.serving ?? present.serving,
+    tuned: request.tuned ?? present.tuned,
+    pinned: [...(request.pinned ?? present.pinned)],
   };
-  const { version, previousVersion, selector, windowMs, updatedAt } = row;
-  const changed = { version, previousVersion, selector, windowMs, updatedAt };
+  const { name: _, createdAt: __, model: ___, ...changed } = row;
   await updateDeployment(tx, name, changed);
-  const detail = { from: present.version, to: version, selector, windowMs };
+  const { version, selector, windowMs, serving, tuned, pinned } = row;
+  const detail = { from: present.version, to: version, selector, windowMs, serving, tuned, pinned };
   await record(tx, now, actor, 'deployment.changed', `deployment:${name}`, detail);
   return row;
 }

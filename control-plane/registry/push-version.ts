@@ -3,6 +3,7 @@ import type { Digest } from '../../protocol/ids.ts';
 import {
   MAX_ARTIFACT_BYTES,
   MAX_MANIFEST_BYTES,
+  MAX_PIPELINE_BYTES,
   MAX_PROFILE_BYTES,
 } from '../../protocol/limits.ts';
 import {
@@ -12,6 +13,8 @@ import {
   parseManifest,
 } from '../../protocol/manifest.ts';
 import { readModelInfo } from '../../protocol/onnx/model-info.ts';
+import { checkManifestAgainstPipeline } from '../../protocol/pipeline/manifest-fits.ts';
+import { parsePipeline } from '../../protocol/pipeline/plan.ts';
 import { checkProfileAgainstManifest, parseProfile } from '../../protocol/profile.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
@@ -22,7 +25,7 @@ import { insertVersion, type VersionRow } from '../store/models.ts';
 /**
  * Registers the version whose manifest is the artifact `manifest`. Everything an agent would trip
  * over is refused here, while somebody watches: files that are missing or of another size, a model
- * that is no ONNX or contradicts the manifest, a profile that does not fit. Throws `ControlError`
+ * that is no ONNX, a pipeline whose parts do not fit, a manifest that contradicts either, a profile that does not fit. Throws `ControlError`
  * 'artifact-missing', 'model-refused' or 'conflict'. The same manifest again is the same version.
  */
 export async function pushVersion(
@@ -81,6 +84,12 @@ async function checkFiles(blobs: Blobs, manifest: Manifest): Promise<void> {
 }
 
 async function checkContents(blobs: Blobs, manifest: Manifest): Promise<void> {
+  const pipeline = fileOfRole(manifest, 'pipeline');
+  if (pipeline !== null) {
+    const graph = await blobs.read(pipeline.digest, MAX_PIPELINE_BYTES);
+    checkManifestAgainstPipeline(manifest, parsePipeline(graph));
+    return;
+  }
   const model = fileOfRole(manifest, 'model');
   if (model === null) {
     throw new ControlError('model-refused', 'the manifest lists no file with the role "model"');

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DesiredArm, DesiredDeployment } from '../../protocol/desired.ts';
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
+import type { Serving } from '../../protocol/serving.ts';
+import { PINNED_SINCE } from '../../protocol/version.ts';
 import { type Cohort, inCohort, matchesLabels } from './cohort.ts';
 import { offersCandidate, type RolloutStateKind } from './rollout-state.ts';
 
@@ -17,6 +19,9 @@ export interface DeploymentPlan {
   /** Hosts it goes to; an empty selector means all. */
   readonly to: Labels;
   readonly stable: VersionRef;
+  readonly serving: Serving;
+  /** For requests that name them. One that is stable or candidate on a host is no pinned arm there. */
+  readonly pinned: readonly VersionRef[];
 }
 
 export interface RolloutPlan {
@@ -33,6 +38,8 @@ export interface AgentPlan {
   readonly id: AgentId;
   readonly labels: Labels;
   readonly enrolledAtMs: number;
+  /** The wire it speaks. */
+  readonly protocol: number;
 }
 
 /**
@@ -54,11 +61,10 @@ export function desiredFor(
           offersCandidate(candidate.state) &&
           inCohort(candidate.id, candidate.cohort, agent),
       );
-      return {
-        name: deployment.name,
-        windowMs: deployment.windowMs,
-        arms: armsOf(deployment.stable, rollout),
-      };
+      const shared = armsOf(deployment.stable, rollout);
+      const pinned = agent.protocol < PINNED_SINCE ? [] : pinnedArms(deployment, shared);
+      const { name, windowMs, serving } = deployment;
+      return { name, windowMs, serving, arms: [...shared, ...pinned] };
     });
 }
 
@@ -68,6 +74,13 @@ function armsOf(stable: VersionRef, rollout: RolloutPlan | undefined): DesiredAr
     arm('stable', stable, 1 - rollout.share),
     arm('candidate', rollout.candidate, rollout.share),
   ];
+}
+
+function pinnedArms({ pinned }: DeploymentPlan, shared: readonly DesiredArm[]): DesiredArm[] {
+  const there = new Set(shared.map(({ manifest }) => manifest));
+  return pinned
+    .filter(({ manifest }) => !there.has(manifest))
+    .map((version) => arm('pinned', version, 0));
 }
 
 function arm(name: DesiredArm['arm'], version: VersionRef, share: number): DesiredArm {

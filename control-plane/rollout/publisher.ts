@@ -5,12 +5,18 @@ import { ControlError } from '../error.ts';
 import { type AgentRow, allAgents } from '../store/agents.ts';
 import { currentGeneration, nextGeneration } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
-import { allDeployments } from '../store/deployments.ts';
+import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
 import { allDesired, type DesiredRow, findDesired, putDesired } from '../store/desired.ts';
 import { findVersion } from '../store/models.ts';
 import { allRefusals } from '../store/reports.ts';
 import { liveRollouts } from '../store/rollouts.ts';
-import { contentHash, type DeploymentPlan, desiredFor, type RolloutPlan } from './desired.ts';
+import {
+  contentHash,
+  type DeploymentPlan,
+  desiredFor,
+  type RolloutPlan,
+  type VersionRef,
+} from './desired.ts';
 import { parseRollout, planOf } from './stored-rollout.ts';
 
 /** How long a document is in force. An unreachable host keeps its last good version anyway. */
@@ -145,9 +151,9 @@ async function fleetPlan(db: Reader): Promise<FleetPlan> {
   return {
     agents,
     desiredOf: (agent) => {
-      const { id, labels, joinedAt: enrolledAtMs } = agent;
+      const { id, labels, joinedAt: enrolledAtMs, protocol } = agent;
       const offered = rollouts.filter((rollout) => !isRefused(refused, rollout, id));
-      return desiredFor({ id, labels, enrolledAtMs }, deployments, offered);
+      return desiredFor({ id, labels, enrolledAtMs, protocol }, deployments, offered);
     },
   };
 }
@@ -165,12 +171,20 @@ function refusalKey(refusal: { agentId: string; deployment: string; manifest: st
 async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
   const plans: DeploymentPlan[] = [];
   for (const row of await allDeployments(db)) {
-    const { name, windowMs, selector: to, model, version } = row;
-    const found = await findVersion(db, model, version);
-    if (found === null) {
-      throw new ControlError('unavailable', `${name} points at ${model}@${version}, which is gone`);
-    }
-    plans.push({ name, windowMs, to, stable: { model, version, manifest: found.manifest } });
+    const { name, windowMs, selector: to } = row;
+    const stable = await versionOf(db, row, row.version);
+    const pinned: VersionRef[] = [];
+    for (const version of row.pinned) pinned.push(await versionOf(db, row, version));
+    plans.push({ name, windowMs, to, stable, pinned, serving: servingOf(row) });
   }
   return plans;
+}
+
+async function versionOf(db: Reader, row: DeploymentRow, version: number): Promise<VersionRef> {
+  const { name, model } = row;
+  const found = await findVersion(db, model, version);
+  if (found === null) {
+    throw new ControlError('unavailable', `${name} points at ${model}@${version}, which is gone`);
+  }
+  return { model, version, manifest: found.manifest };
 }

@@ -85,7 +85,8 @@ export class Roster {
     );
     entry.refusals = report.deployments.flatMap(({ name: deployment, arms }) =>
       arms.flatMap((arm) =>
-        arm.state === 'refused'
+        // A pinned version that a host refuses holds up no rollout.
+        arm.state === 'refused' && arm.arm !== 'pinned'
           ? [{ deployment, manifest: arm.manifest, reason: `${arm.code}: ${arm.detail}` }]
           : [],
       ),

@@ -2,8 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { RollbackRequest, RolloutRequest } from '../http/services.ts';
+import { checkSteps } from '../registry/pipeline-steps.ts';
 import type { Transaction } from '../store/database.ts';
-import { type DeploymentRow, findDeployment, updateDeployment } from '../store/deployments.ts';
+import {
+  type DeploymentRow,
+  findDeployment,
+  servingOf,
+  updateDeployment,
+} from '../store/deployments.ts';
 import { findVersion } from '../store/models.ts';
 import { forgetRefusals } from '../store/reports.ts';
 import { findLiveRollout, findRollout, insertRollout, updateRollout } from '../store/rollouts.ts';
@@ -53,6 +59,8 @@ export async function openRollout(
   }
   const stable = await versionOf(tx, model, from);
   const candidate = await versionOf(tx, model, request.version);
+  const pushed = await findVersion(tx, model, request.version);
+  if (pushed !== null) await checkSteps(tx, name, pushed);
   await forgetRefusals(tx, name, candidate.manifest);
   const id = `rol_${randomBytes(8).toString('hex')}`;
   const plan = planFor(id, request, deployment, stable, candidate, fleet, now);
@@ -100,7 +108,8 @@ function planFor(
       : ({ kind: 'labels', labels: canary.labels } as const);
   const targets = fleet.filter((agent) => matchesLabels(agent.labels, to));
   const cohort = decideCohort(id, rule, targets, now);
-  return { ...limits, stable, candidate, to, share: canary.share, windowMs, cohort };
+  const serving = servingOf(deployment);
+  return { ...limits, stable, candidate, to, share: canary.share, windowMs, serving, cohort };
 }
 
 /** What comes with an event besides the event. */

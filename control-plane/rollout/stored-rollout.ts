@@ -6,6 +6,7 @@ import {
   nameSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
+import { servingSchema } from '../../protocol/serving.ts';
 import { describe } from '../../protocol/wire.ts';
 import { ControlError } from '../error.ts';
 import type { RolloutView } from '../http/services.ts';
@@ -42,6 +43,8 @@ export const rolloutPlanSchema = z.object({
   onDeadline: z.enum(['hold', 'abort']),
   maxPsi: z.number(),
   windowMs: z.int(),
+  /** How both arms were executed when it began; absent in rollouts of older builds. */
+  serving: servingSchema.default({}),
   cohort: cohortSchema,
 });
 export type StoredPlan = z.infer<typeof rolloutPlanSchema>;

@@ -9,7 +9,7 @@ export type AgentRow = typeof agents.$inferSelect;
 export type NewAgent = Pick<
   AgentRow,
   'id' | 'name' | 'publicKey' | 'labels' | 'serving' | 'capabilities'
->;
+> & { readonly protocol?: number };
 
 export async function insertAgent(tx: Transaction, agent: NewAgent, now: number): Promise<void> {
   await tx.insert(agents).values({
@@ -25,7 +25,7 @@ export async function insertAgent(tx: Transaction, agent: NewAgent, now: number)
 export async function updateAgentSeen(
   tx: Transaction,
   id: AgentId,
-  seen: Partial<Pick<AgentRow, 'serving' | 'capabilities'>>,
+  seen: Partial<Pick<AgentRow, 'serving' | 'capabilities' | 'protocol'>>,
   now: number,
 ): Promise<void> {
   await tx

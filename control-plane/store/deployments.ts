@@ -1,11 +1,19 @@
 import { eq, gt } from 'drizzle-orm';
+import { mergeServing, type Serving } from '../../protocol/serving.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
 import { deployments } from './schema.ts';
 
 export type DeploymentRow = typeof deployments.$inferSelect;
 
-export async function insertDeployment(tx: Transaction, row: DeploymentRow): Promise<void> {
+export type NewDeployment = typeof deployments.$inferInsert;
+
+/** How hosts execute it: what the operator has set, and what a tuning recommends beside that. */
+export function servingOf(row: Pick<DeploymentRow, 'serving' | 'tuned'>): Serving {
+  return mergeServing(row.tuned, row.serving);
+}
+
+export async function insertDeployment(tx: Transaction, row: NewDeployment): Promise<void> {
   await tx.insert(deployments).values(row);
 }
 

@@ -28,7 +28,9 @@ export async function putReport(
   for (const { name: deployment, arms } of report.deployments) {
     await tx.insert(reports).values({ agentId, deployment, arms, at, receivedAt: now });
     for (const arm of arms) {
-      if (arm.state !== 'refused') continue;
+      // A pinned version stays wanted, so that each report repeats its refusal: kept, it would be
+      // held against a rollout of that version that has only just asked anew.
+      if (arm.state !== 'refused' || arm.arm === 'pinned') continue;
       const { manifest, code, detail } = arm;
       const refusal = { agentId, deployment, manifest, code, detail, at: now };
       await tx.insert(refusals).values(refusal).onConflictDoNothing();

@@ -13,6 +13,8 @@ import type { HelloMessage } from '../../protocol/hello.ts';
 import type { Arm, Labels } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { ReportedArm } from '../../protocol/report.ts';
+import type { Serving } from '../../protocol/serving.ts';
+import type { Tuning } from '../../protocol/tuning.ts';
 
 /** Times are milliseconds since the Unix epoch, on the control plane's clock unless a comment says otherwise. */
 
@@ -77,6 +79,12 @@ export const deployments = sqliteTable('deployments', {
   windowMs: integer('window_ms').notNull(),
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
+  /** What an operator has set; wins over `tuned`. */
+  serving: text('serving', { mode: 'json' }).$type<Serving>().notNull().default({}),
+  /** What the latest tuning recommends. */
+  tuned: text('tuned', { mode: 'json' }).$type<Serving>().notNull().default({}),
+  /** Versions that stay loaded for requests that name them. */
+  pinned: text('pinned', { mode: 'json' }).$type<number[]>().notNull().default([]),
 });
 
 export const rollouts = sqliteTable(
@@ -119,6 +127,8 @@ export const agents = sqliteTable('agents', {
   appliedGeneration: integer('applied_generation').notNull(),
   /** When `appliedGeneration` was first reported. */
   appliedAt: integer('applied_at'),
+  /** The wire it spoke when it last said hello: what its document may hold. */
+  protocol: integer('protocol').notNull().default(1),
 });
 
 /** Single-use admission of a new agent. Only the SHA-256 of the secret is kept. */
@@ -259,6 +269,21 @@ export const events = sqliteTable('events', {
   subject: text('subject').notNull(),
   detail: text('detail', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
 });
+
+/** What hosts measured of deployments, newest last. */
+export const tunings = sqliteTable(
+  'tunings',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    deployment: text('deployment').notNull(),
+    version: integer('version').notNull(),
+    agentId: text('agent_id').notNull(),
+    at: integer('at').notNull(),
+    /** As the host sent it: `rows`, `recommended` and why. */
+    tuning: text('tuning', { mode: 'json' }).$type<Tuning>().notNull(),
+  },
+  (t) => [index('tunings_deployment').on(t.deployment, t.id)],
+);
 
 /** Fleet-wide counters. */
 export const counters = sqliteTable('counters', {

@@ -15,9 +15,13 @@ import {
   MAX_DETAIL_LENGTH,
   MAX_LABELS,
   MAX_NAME_LENGTH,
+  MAX_REPORTED_ARMS,
+  MAX_TUNING_ROWS,
   MAX_WINDOW_BYTES,
 } from '../../protocol/limits.ts';
+import { reportedDeploymentSchema } from '../../protocol/report.ts';
 import { telemetryMessageSchema } from '../../protocol/telemetry.ts';
+import { tuningSchema } from '../../protocol/tuning.ts';
 import { telemetry } from './messages.ts';
 
 interface Schema {
@@ -117,5 +121,46 @@ describe('identifiers', () => {
     for (const value of ['abcd', [1, 2, 3, 4], null, new ArrayBuffer(4)]) {
       expect(accepts(bytesSchema(4), value)).toBe(false);
     }
+  });
+});
+
+describe('LIMIT-9: the table of a tuning', () => {
+  it('has at least one row and at most 256', () => {
+    const row = {
+      placement: 'inline',
+      workers: 0,
+      intraOpThreads: 1,
+      batchSize: 1,
+      callUs: 10,
+      rowsPerSecond: 1e5,
+    };
+    const tuning = (rows: number) => ({
+      version: 1,
+      manifest: `sha256:${'0'.repeat(64)}`,
+      cores: 2,
+      rowsIndependent: true,
+      rows: new Array(rows).fill(row),
+      recommended: {},
+      reason: '',
+      leftOut: null,
+    });
+    const allowed = [0, 1, MAX_TUNING_ROWS, MAX_TUNING_ROWS + 1].map((rows) =>
+      accepts(tuningSchema, tuning(rows)),
+    );
+    expect(allowed).toEqual([false, true, true, false]);
+  });
+});
+
+describe('LIMIT-10: the arms of a deployment in a report', () => {
+  it('are at most 16', () => {
+    const arm = {
+      arm: 'pinned',
+      version: 1,
+      manifest: `sha256:${'0'.repeat(64)}`,
+      state: 'fetching',
+    };
+    const report = (arms: number) => ({ name: 'loans', arms: new Array(arms).fill(arm) });
+    expect(accepts(reportedDeploymentSchema, report(MAX_REPORTED_ARMS))).toBe(true);
+    expect(accepts(reportedDeploymentSchema, report(MAX_REPORTED_ARMS + 1))).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { commandErrorCodeSchema } from '../../protocol/command.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { linkErrorCodeSchema, refusalCodeSchema } from '../../protocol/error.ts';
 import type { ReportedArm } from '../../protocol/report.ts';
@@ -17,7 +18,7 @@ export const anyDigest = hexOf(64).map((hex) => `sha256:${hex}`);
 export const anyAgent = hexOf(24).map((hex) => `agt_${hex}`);
 export const anyName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,40}$/);
 const anyBoot = hexOf(16);
-const anyArm = fc.constantFrom('stable' as const, 'candidate' as const);
+const anyArm = fc.constantFrom('stable' as const, 'candidate' as const, 'pinned' as const);
 const anyVersion = fc.integer({ min: 1, max: 1_000_000_000 });
 const anyTime = fc.maxSafeNat().map((ms) => ms % 8.64e15);
 const anyCount = fc.maxSafeNat();
@@ -99,11 +100,51 @@ const anyEvent = fc.record({
   detail: anyText,
 });
 
+const anyCommandId = hexOf(16).map((hex) => `cmd_${hex}`);
+
+const anyTuning = fc.record({
+  version: anyVersion,
+  manifest: anyDigest,
+  cores: fc.integer({ min: 1, max: 4096 }),
+  rowsIndependent: fc.boolean(),
+  rows: fc.array(
+    fc.record({
+      placement: fc.constantFrom('inline' as const, 'worker' as const),
+      workers: fc.integer({ min: 0, max: 64 }),
+      intraOpThreads: fc.integer({ min: 1, max: 64 }),
+      batchSize: fc.integer({ min: 1, max: 4096 }),
+      callUs: fc.double({ min: 0.1, max: 1e12, noNaN: true }),
+      rowsPerSecond: fc.double({ min: 0.1, max: 1e12, noNaN: true }),
+    }),
+    { minLength: 1, maxLength: 5 },
+  ),
+  recommended: fc.record({ workers: fc.integer({ min: 1, max: 64 }) }),
+  reason: anyText,
+  leftOut: fc.option(anyText),
+});
+
+const anyResult = fc.record({
+  kind: fc.constant('result' as const),
+  id: anyCommandId,
+  outcome: fc.oneof(
+    fc.record({
+      ok: fc.constant(true as const),
+      value: fc.record({ name: fc.constant('tune' as const), tuning: anyTuning }),
+    }),
+    fc.record({
+      ok: fc.constant(false as const),
+      code: fc.constantFrom(...commandErrorCodeSchema.options),
+      message: anyText,
+    }),
+  ),
+});
+
 export const anyUp: Record<UpMessage['kind'], fc.Arbitrary<UpMessage>> = {
   hello: anyHello,
   report: anyReport,
   telemetry: anyTelemetry,
   event: anyEvent,
+  result: anyResult,
 };
 
 export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
@@ -123,6 +164,12 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
   desired: fc.record({
     kind: fc.constant('desired' as const),
     envelope: fc.record({ payload: bytes(0, 2000), keyId: hexOf(16), signature: bytes(64) }),
+  }),
+  command: fc.record({
+    kind: fc.constant('command' as const),
+    id: anyCommandId,
+    deadline: anyTime,
+    command: fc.record({ name: fc.constant('tune' as const), deployment: anyName }),
   }),
   ack: fc.record({
     kind: fc.constant('ack' as const),

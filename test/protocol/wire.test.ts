@@ -12,8 +12,8 @@ const plain = new Packr({ useRecords: false, variableMapSize: true });
 
 /** What the schema was when PROTOCOL_VERSION was last set. */
 const PINNED = {
-  version: 1,
-  sha256: '1dd8cd744c9a5f490d88125df3f65ff1ddf42d3af91c33b7f8ddc959c1363f39',
+  version: 2,
+  sha256: '905ade82baa58e82b19923ae7dae2fa99f5403f3e8b937b3c8256431feaff693',
 };
 
 function kindOf(decode: () => unknown): string {

@@ -10,6 +10,7 @@ import { temporaryFolder } from './mortgage.ts';
 import { buildModel, type ModelSpec } from './onnx-builder.ts';
 
 export interface OipEngine {
+  readonly engine: Engine;
   readonly url: string;
   /** `host:port` of the same engine over gRPC. */
   readonly grpc: string;
@@ -57,6 +58,7 @@ export async function startOipEngine(
   const port = await engine.listen('127.0.0.1', 0);
   const grpcPort = await engine.listenGrpc('127.0.0.1', 0);
   return {
+    engine,
     url: `http://127.0.0.1:${port}`,
     grpc: `127.0.0.1:${grpcPort}`,
     maxBodyBytes,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Engine } from '../../agent/engine/engine.ts';
+import { Engine, type EngineOptions } from '../../agent/engine/engine.ts';
 import type {
   ModelFiles,
   PlannedArm,
@@ -54,7 +54,10 @@ export class PipelineEngine {
     this.engine = engine((window) => this.windows.push(window));
   }
 
-  static async start(waiting?: WaitingObserver): Promise<PipelineEngine> {
+  static async start(
+    waiting?: WaitingObserver,
+    options: Partial<EngineOptions> = {},
+  ): Promise<PipelineEngine> {
     const runtime = await createNodeRuntime();
     const started = new PipelineEngine(await temporaryFolder(), (onWindow) => {
       const share = { engines: 1, cores: 2 };
@@ -67,6 +70,7 @@ export class PipelineEngine {
         share,
         onWindow,
         ...observed,
+        ...options,
       });
     });
     started.url = `http://127.0.0.1:${await started.engine.listen('127.0.0.1', 0)}`;

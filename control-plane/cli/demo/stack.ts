@@ -16,6 +16,8 @@ export interface DemoAgent {
 }
 
 const AGENTS = 3;
+/** Several agents share this machine. */
+const ANY_PORTS = ['--port', '0', '--grpc-port', '0', '--metrics-port', '0'];
 const START_MS = 30_000;
 const STOP_MS = 10_000;
 
@@ -84,7 +86,7 @@ export class DemoStack {
   async #startAgent(client: Client, name: string): Promise<string> {
     const { token } = await client.post<{ token: string }>('/api/v1/join-tokens', {});
     const argv = ['--control', client.url, '--data', join(this.#folder, name), '--name', name];
-    const agent = this.#spawn(name, AGENT_PROGRAM, [...argv, '--port', '0', '--engines', '1'], {
+    const agent = this.#spawn(name, AGENT_PROGRAM, [...argv, ...ANY_PORTS, '--engines', '1'], {
       DRIFTLINE_JOIN: token,
     });
     this.#agents.push(agent);

@@ -32,7 +32,7 @@ function plan(generation: number, files: ModelFiles, version: number): ServingPl
 }
 
 async function switchTo(generation: number, files: ModelFiles, version: number): Promise<void> {
-  expect(await engine.prepare([{ files, execution: {} }])).toEqual([
+  expect(await engine.prepare([{ files, execution: {} }])).toMatchObject([
     { manifest: files.manifest, outcome: 'ready' },
   ]);
   engine.commit(plan(generation, files, version));

@@ -19,6 +19,7 @@ const event: fc.Arbitrary<SessionEvent> = fc.constantFrom<SessionEvent>(
   { kind: 'report' },
   { kind: 'telemetry' },
   { kind: 'event' },
+  { kind: 'result' },
   accepted,
   { kind: 'denied', code: 'bad-proof' },
   { kind: 'malformed', code: 'bad-frame' },
@@ -49,7 +50,7 @@ describe('a session', () => {
   });
 
   it('HELLO-7: closes on anything said before the hello is through, and on a second hello', () => {
-    for (const kind of ['report', 'telemetry', 'event'] as const) {
+    for (const kind of ['report', 'telemetry', 'event', 'result'] as const) {
       const closed = { kind: 'closed', code: 'unexpected-message' };
       expect(run([{ kind }]).at(-1)).toEqual(closed);
       expect(run([{ kind: 'hello' }, { kind }]).at(-1)).toEqual(closed);

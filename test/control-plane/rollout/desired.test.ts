@@ -15,12 +15,20 @@ const version = (number: number) => ({
   version: number,
   manifest: `sha256:${String(number).repeat(64).slice(0, 64)}`,
 });
-const deployment: DeploymentPlan = { name: 'loans', windowMs: 2_000, to: {}, stable: version(1) };
+const deployment: DeploymentPlan = {
+  name: 'loans',
+  windowMs: 2_000,
+  to: {},
+  stable: version(1),
+  serving: {},
+  pinned: [],
+};
 const agents = ['a', 'b', 'c'].map((letter) => ({
   id: `agt_${letter.repeat(24)}`,
   labels: {},
   enrolledAtMs: 0,
   connected: true,
+  protocol: 2,
 }));
 const cohort = decideCohort('r1', { kind: 'count', agents: 1 }, agents, 10);
 const rollout = (state: RolloutStateKind, share = 1): RolloutPlan => ({
@@ -79,5 +87,42 @@ describe('desired state', () => {
     expect(contentHash(both)).not.toBe(
       contentHash(desiredFor(agents[0], [{ ...deployment, stable: version(2) }], [])),
     );
+  });
+});
+
+describe('pinned versions', () => {
+  const pinning = { ...deployment, pinned: [version(2), version(3)] };
+  const shown = (agent: (typeof agents)[number], plans: readonly RolloutPlan[]) =>
+    desiredFor(agent, [pinning], plans)[0].arms.map(({ arm, version: v, share }) => [
+      arm,
+      v,
+      share,
+    ]);
+  const canary = agents.find(({ id }) => cohort.members.includes(id)) ?? agents[0];
+  const other = agents.find(({ id }) => !cohort.members.includes(id)) ?? agents[1];
+
+  it('DESIRED-10: stand beside stable and candidate, and are not there twice', () => {
+    expect(shown(other, [])).toEqual([
+      ['stable', 1, 1],
+      ['pinned', 2, 0],
+      ['pinned', 3, 0],
+    ]);
+    expect(shown(canary, [rollout('canary', 0.5)])).toEqual([
+      ['stable', 1, 0.5],
+      ['candidate', 2, 0.5],
+      ['pinned', 3, 0],
+    ]);
+    expect(shown(other, [rollout('canary', 0.5)])).toHaveLength(3);
+    const moved = { ...pinning, stable: version(3) };
+    const after = desiredFor(other, [moved], [])[0];
+    expect(after.arms.map(({ arm, version: v }) => [arm, v])).toEqual([
+      ['stable', 3],
+      ['pinned', 2],
+    ]);
+    expect(desiredDeploymentSchema.safeParse(after).success).toBe(true);
+  });
+
+  it('DESIRED-13: are kept from agents that would refuse the whole document for them', () => {
+    expect(shown({ ...other, protocol: 1 }, [])).toEqual([['stable', 1, 1]]);
   });
 });

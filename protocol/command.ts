@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { detailSchema } from './error.ts';
+import { nameSchema, timestampSchema } from './ids.ts';
+import { tuningSchema } from './tuning.ts';
+
+/** Names one command; its result carries it back. */
+export const commandIdSchema = z.string().regex(/^cmd_[0-9a-f]{16}$/);
+export type CommandId = z.infer<typeof commandIdSchema>;
+
+/** What the control plane may ask of a host besides its desired state. Closed: a host runs nothing else. */
+export const commandSchema = z.discriminatedUnion('name', [
+  /** Measures how the stable version of a deployment is best executed there. */
+  z.object({ name: z.literal('tune'), deployment: nameSchema }),
+]);
+export type Command = z.infer<typeof commandSchema>;
+
+export const commandMessageSchema = z.object({
+  kind: z.literal('command'),
+  id: commandIdSchema,
+  /** On the control plane's clock: what has not begun by then is not begun. */
+  deadline: timestampSchema,
+  command: commandSchema,
+});
+export type CommandMessage = z.infer<typeof commandMessageSchema>;
+
+/** What each command answers. */
+export const commandValueSchema = z.discriminatedUnion('name', [
+  z.object({ name: z.literal('tune'), tuning: tuningSchema }),
+]);
+export type CommandValue = z.infer<typeof commandValueSchema>;
+
+/** Why a host did not do it. Closed. */
+export const commandErrorCodeSchema = z.enum([
+  /** The deadline had passed. */
+  'expired',
+  /** A command of this kind is running there. */
+  'busy',
+  /** The host serves no such deployment. */
+  'unknown-deployment',
+  'failed',
+]);
+export type CommandErrorCode = z.infer<typeof commandErrorCodeSchema>;
+
+export const commandOutcomeSchema = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), value: commandValueSchema }),
+  z.object({ ok: z.literal(false), code: commandErrorCodeSchema, message: detailSchema }),
+]);
+export type CommandOutcome = z.infer<typeof commandOutcomeSchema>;
+
+/** Once for each command, on the link that brought it; a link that ends takes its commands with it. */
+export const resultMessageSchema = z.object({
+  kind: z.literal('result'),
+  id: commandIdSchema,
+  outcome: commandOutcomeSchema,
+});
+export type ResultMessage = z.infer<typeof resultMessageSchema>;
