@@ -1,6 +1,5 @@
 import type { Feature, ManifestDraft, Prediction } from '../../protocol/manifest.ts';
 import { rowWidth } from '../../protocol/manifest.ts';
-import type { ModelInfo } from '../../protocol/onnx/model-info.ts';
 import { showShape, type TensorSpec } from '../../protocol/tensor.ts';
 import { AgentError } from '../error.ts';
 import type { CsvTable } from './csv.ts';
@@ -10,12 +9,18 @@ type Described = Required<Pick<ManifestDraft, 'task' | 'features' | 'groups' | '
 /** A column with no more distinct whole numbers than this is a code, not a measurement. */
 const MAX_CODE_VALUES = 10;
 
+/** What a model takes and gives, and a pipeline too. */
+interface Tensors {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
 /**
  * What the author did not write, read off the model and the baseline. What can't be inferred is asked for in one
  * error (`AgentError` 'configuration') that says what to write where; what was guessed comes back as warnings.
  */
 export function inferManifest(
-  info: ModelInfo,
+  info: Tensors,
   draft: ManifestDraft,
   baseline: CsvTable | null,
 ): { described: Described; warnings: string[] } {
@@ -37,7 +42,7 @@ function taskOf(prediction: Prediction | null): Described['task'] {
   return prediction?.kind === 'value' ? 'regression' : 'other';
 }
 
-function inferPrediction(info: ModelInfo, warnings: string[]): Prediction | null {
+function inferPrediction(info: Tensors, warnings: string[]): Prediction | null {
   const floats = info.outputs.filter((output) => /^FP(32|64)$/.test(output.datatype));
   const pair = floats.find((output) => output.shape.length === 2 && output.shape[1] === 2);
   if (pair !== undefined) {
@@ -53,7 +58,7 @@ function inferPrediction(info: ModelInfo, warnings: string[]): Prediction | null
   return null;
 }
 
-function inferFeatures(info: ModelInfo, baseline: CsvTable | null, warnings: string[]): Feature[] {
+function inferFeatures(info: Tensors, baseline: CsvTable | null, warnings: string[]): Feature[] {
   if (baseline === null) {
     warnings.push('no baseline was given: requests are counted, but input drift is not measured');
     return [];

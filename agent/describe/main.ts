@@ -25,6 +25,7 @@ import { AgentError, messageOf } from '../error.ts';
 import { baselineInputs } from './baseline.ts';
 import { type CsvTable, parseCsv } from './csv.ts';
 import { inferManifest } from './infer-manifest.ts';
+import { pipelineManifest } from './pipeline-manifest.ts';
 import { buildProfile } from './profile-builder.ts';
 
 /** Rows of the baseline whose answers every host must reproduce before it serves the version. */
@@ -48,6 +49,7 @@ async function describeModel(
   argv: readonly string[],
 ): Promise<{ manifest: string; rows: number; warnings: string[] }> {
   const options = readOptions(argv);
+  if (options.pipeline) return describePipeline(options);
   const model = await readInput('--model', options.model);
   const info = readModelInfo(model);
   const baseline =
@@ -85,6 +87,25 @@ async function describeModel(
   return { manifest: digestOf(Buffer.from(text)), rows: baseline?.rows.length ?? 0, warnings };
 }
 
+async function describePipeline(options: Options) {
+  if (options.baseline !== null) {
+    throw new AgentError(
+      'configuration',
+      `--baseline ${options.baseline}: a pipeline has none, because its steps answer on the hosts; leave it out`,
+    );
+  }
+  const graph = await readInput('--model', options.model);
+  const file = await fileOf('pipeline', graph);
+  const draft = await readDraft(options.manifest);
+  const { manifest, warnings } = pipelineManifest(options.name, graph, file, draft);
+  await mkdir(options.out, { recursive: true });
+  const text = JSON.stringify(manifest);
+  await writeFile(join(options.out, 'manifest.json'), text);
+  return { manifest: digestOf(Buffer.from(text)), rows: 0, warnings };
+}
+
+type Options = ReturnType<typeof readOptions>;
+
 function readOptions(argv: readonly string[]) {
   const { values } = parseArgs({
     args: [...argv],
@@ -94,6 +115,7 @@ function readOptions(argv: readonly string[]) {
       manifest: { type: 'string' },
       name: { type: 'string' },
       out: { type: 'string' },
+      pipeline: { type: 'boolean', default: false },
     },
   });
   const { model, name, out } = values;
@@ -106,7 +128,8 @@ function readOptions(argv: readonly string[]) {
       `--name is "${name}"; use letters, digits, ".", "_" and "-"`,
     );
   }
-  return { model, name, out, baseline: values.baseline ?? null, manifest: values.manifest ?? null };
+  const { baseline = null, manifest = null, pipeline } = values;
+  return { model, name, out, baseline, manifest, pipeline };
 }
 
 async function readInput(flag: string, path: string): Promise<Buffer> {

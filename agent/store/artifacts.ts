@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Digest } from '../../protocol/ids.ts';
 import { MAX_MANIFEST_BYTES } from '../../protocol/limits.ts';
-import { fileOfRole, type ManifestFile, parseManifest } from '../../protocol/manifest.ts';
+import { type ManifestFile, parseManifest } from '../../protocol/manifest.ts';
 import type { ModelFiles } from '../engine/messages.ts';
 import { messageOf, Refusal } from '../error.ts';
 import { syncFolder } from './atomic-file.ts';
@@ -32,9 +32,9 @@ export class ArtifactStore {
       if (file === undefined) return null;
       return this.#ensureFile(file.digest, file.sizeBytes, source, signal);
     };
-    const modelPath = await path('model');
+    const modelPath = (await path('model')) ?? (await path('pipeline'));
     if (modelPath === null) {
-      throw new Refusal('manifest-invalid', `manifest ${manifest} lists no model file`);
+      throw new Refusal('manifest-invalid', `manifest ${manifest} lists no model or pipeline file`);
     }
     return {
       manifest,
@@ -48,7 +48,7 @@ export class ArtifactStore {
   async #files(digest: Digest, path: string): Promise<readonly ManifestFile[]> {
     try {
       const manifest = parseManifest(await readFile(path));
-      return fileOfRole(manifest, 'model') === null ? [] : manifest.files;
+      return manifest.files;
     } catch (cause) {
       throw new Refusal('manifest-invalid', `manifest ${digest}: ${messageOf(cause)}`, { cause });
     }

@@ -1,6 +1,7 @@
 import { MAX_PIPELINE_LEVELS } from '../../../protocol/limits.ts';
 import type { StepNode } from '../../../protocol/pipeline/document.ts';
 import type { PipelinePlan } from '../../../protocol/pipeline/plan.ts';
+import { messageOf } from '../../error.ts';
 import type { AssembledInputs } from '../features/assemble.ts';
 import type { BatchJob } from '../model/batch-job.ts';
 import { closed, Overload, refuse, throwLater } from '../model/batch-refusal.ts';
@@ -126,7 +127,7 @@ class Steps {
     this.#open += 1;
     try {
       const request = { job: this.#job, call: this.#pipeline, over: () => this.#over };
-      const ready = await fetched(arm, tensors, this.#job.deadlineMs);
+      const ready = await fetched(named, arm, tensors, this.#job);
       return valuesOf(outputs, await StepJob.run(request, pinned, this.#host, ready));
     } finally {
       this.#leave();
@@ -141,13 +142,24 @@ class Steps {
 
 /** A step whose deployment fetches features gets its keys from the pipeline. */
 async function fetched(
-  { features }: ServedArm,
+  named: string,
+  arm: ServedArm,
   inputs: ReadonlyMap<string, Tensor>,
-  deadlineMs: number,
+  { deadlineMs }: BatchJob,
 ): Promise<Pick<AssembledInputs, 'inputs' | 'gaps'>> {
-  return features === null
-    ? { inputs, gaps: null }
-    : features.inputs(inputs, { deadlineMs, headers: null });
+  if (arm.features === null) return { inputs, gaps: null };
+  const startedMs = performance.now();
+  try {
+    return await arm.features.inputs(inputs, { deadlineMs, headers: null });
+  } catch (cause) {
+    const code = cause instanceof OipError ? cause.code : 'model_failed';
+    const refusal = new OipError(code, `step ${named}: ${messageOf(cause)}`, { cause });
+    if (refusal.status !== 400) {
+      arm.recorder.failed();
+      arm.statistics.failed(code, performance.now() - startedMs);
+    }
+    throw refusal;
+  }
 }
 
 /** Throws `OipError` 'model_failed' for a pipeline that leads to itself, or too deep. */

@@ -15,7 +15,7 @@ const digestOf = (bytes: Uint8Array) =>
 
 const model = Buffer.from('the bytes of a model');
 const golden = Buffer.from('{"schema":1}');
-const file = (role: 'model' | 'golden', bytes: Buffer) => ({
+const file = (role: 'model' | 'pipeline' | 'golden', bytes: Buffer) => ({
   role,
   digest: digestOf(bytes),
   sizeBytes: bytes.length,
@@ -71,6 +71,19 @@ describe('the artifact store', () => {
     expect(files.goldenPath).not.toBeNull();
     await store.ensure(digestOf(manifest), source, never);
     expect(asked).toBe(3);
+  });
+
+  it('MANIFEST-3: gives the graph of a pipeline where the model of others is', async () => {
+    const graph = Buffer.from('{"schema":1,"nodes":{}}');
+    const listing = document([file('pipeline', graph)]);
+    put(graph, listing);
+    const files = await new ArtifactStore(folder).ensure(digestOf(listing), source, never);
+    expect(await readFile(files.modelPath)).toEqual(graph);
+    const empty = document([file('golden', golden)]);
+    put(empty);
+    expect(await codeOf(new ArtifactStore(folder), digestOf(empty), source)).toBe(
+      'manifest-invalid',
+    );
   });
 
   it('ARTIFACT-4: needs no control plane for what is on disk, also after a restart', async () => {
