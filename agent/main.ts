@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { AGENT_USAGE, readAgentConfig } from './config.ts';
 import { AgentError, messageOf } from './error.ts';
+import { letNewSpaceGrow } from './new-space.ts';
 
-/** Four programs in one file, because cluster starts engines from the supervisor's own entry. */
+/** Four programs in one file, because engines are started from the supervisor's own entry. */
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
   const { DRIFTLINE_ENGINE: ordinal, DRIFTLINE_ENGINE_JOURNAL: journalPath } = process.env;
@@ -16,12 +17,15 @@ async function main(): Promise<void> {
     const share = { engines, cores };
     await runEngineWorker({
       ...{ version, maxBodyBytes, share, journalPath, featureServers, traces },
+      onServing: letNewSpaceGrow,
       ordinal: Number(ordinal),
     });
   } else if (argv[0] === 'describe') {
+    letNewSpaceGrow();
     const { runDescribe } = await import('./describe/main.ts');
     process.exitCode = await runDescribe(argv.slice(1));
   } else if (argv[0] === 'tune') {
+    letNewSpaceGrow();
     const { runTune } = await import('./tune/main.ts');
     // A thread that hangs in the model must not keep the process.
     process.exit(await runTune(argv.slice(1)));

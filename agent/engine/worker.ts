@@ -15,6 +15,8 @@ export interface WorkerOptions extends Pick<EngineOptions, 'featureServers' | 't
   readonly share: HostShare;
   /** Where the engine leaves its trace for the time after a crash. */
   readonly journalPath: string;
+  /** Called once, with the first connection. */
+  readonly onServing: () => void;
 }
 
 /** How long a stopping engine waits for its connections before it closes them. */
@@ -34,10 +36,13 @@ export async function runEngineWorker(options: WorkerOptions): Promise<void> {
     waiting: connections,
     onWindow: send,
   });
+  let serving = false;
   process.on('message', (message: ToEngine, socket: unknown) => {
     if (message.kind === 'answer') host.received(message);
     else if (message.kind !== 'connection') obey(engine, connections, message);
     else if (socket instanceof Socket) {
+      if (!serving) options.onServing();
+      serving = true;
       connections.adopt(message.connection, socket);
       engine.accept(message.transport, socket);
     }

@@ -12,6 +12,7 @@ import {
 } from '../store/deployments.ts';
 import { findVersion } from '../store/models.ts';
 import { findLiveRollout } from '../store/rollouts.ts';
+import { checkFeatureColumns } from './feature-columns.ts';
 import { checkSteps } from './pipeline-steps.ts';
 
 /** What is not given stays as it is; for a new deployment the defaults apply. */
@@ -53,6 +54,7 @@ export async function putDeployment(
     await checkSteps(tx, name, version);
     await checkPinned(tx, request);
     const present = await findDeployment(tx, name);
+    checkFeatureColumns(version, request.serving ?? present?.serving);
     return present === null
       ? { row: await create(tx, name, request, actor, now), created: true }
       : { row: await change(tx, present, request, actor, now), created: false };

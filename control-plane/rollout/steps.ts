@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { RollbackRequest, RolloutRequest } from '../http/services.ts';
+import { checkFeatureColumns } from '../registry/feature-columns.ts';
 import { checkSteps } from '../registry/pipeline-steps.ts';
 import type { Transaction } from '../store/database.ts';
 import {
@@ -60,7 +61,10 @@ export async function openRollout(
   const stable = await versionOf(tx, model, from);
   const candidate = await versionOf(tx, model, request.version);
   const pushed = await findVersion(tx, model, request.version);
-  if (pushed !== null) await checkSteps(tx, name, pushed);
+  if (pushed !== null) {
+    await checkSteps(tx, name, pushed);
+    checkFeatureColumns(pushed, deployment.serving);
+  }
   await forgetRefusals(tx, name, candidate.manifest);
   const id = `rol_${randomBytes(8).toString('hex')}`;
   const plan = planFor(id, request, deployment, stable, candidate, fleet, now);
