@@ -38,7 +38,9 @@ export async function buildProfile(
     prediction: prediction ?? barePredictionGrid(null),
   };
   const recorder = new Recorder('baseline', '', 'stable', manifest, grids);
-  for (const { inputs, outputs, rows } of batches) recorder.answered(inputs, outputs, rows, 0);
+  for (const { inputs, outputs, rows } of batches) {
+    recorder.answered([{ inputs, outputs, rows, latencyUs: 0, gaps: null }]);
+  }
   return { rows: table.rows.length, features, prediction, reference: recorder.current };
 }
 

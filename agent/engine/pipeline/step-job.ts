@@ -102,6 +102,7 @@ export class StepJob implements BatchJob {
   done(outputs: ReadonlyMap<string, Tensor>, times: BatchTimes): void {
     const { arm } = this.#pinned;
     this.#settled();
+    const answeredMs = performance.now();
     this.#host.answered({
       arm,
       inputs: this.inputs,
@@ -110,7 +111,8 @@ export class StepJob implements BatchJob {
       times,
       startedMs: this.#startedMs,
       parsedMs: this.#startedMs,
-      answeredMs: performance.now(),
+      answeredMs,
+      latencyUs: (answeredMs - this.#startedMs) * 1000,
       gaps: this.#gaps,
     });
     this.#resolve(outputs);

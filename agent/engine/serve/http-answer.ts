@@ -40,20 +40,13 @@ export function sendAnswer(req: IncomingMessage, res: ServerResponse, answer: In
       return;
     }
   }
-  if (tensors === null) write(res, 200, headers, jsonBytes, [json]);
+  if (tensors === null) writeText(res, 200, headers, jsonBytes, json, 'utf8');
   else if (size > JOINED_BYTES) write(res, 200, headers, size, [json, ...tensors]);
-  else writeBytes(res, headers, join(json, jsonBytes, tensors, size));
-}
-
-/**
- * Bytes as a string of equal code points: node writes head and body as one string in one system call then, where a
- * buffer would go out beside the head as a second piece (a sixth more CPU for each request).
- */
-function writeBytes(res: ServerResponse, headers: Headers, body: Buffer): void {
-  if (res.destroyed || res.headersSent) return;
-  headers.push('Content-Length', body.length);
-  res.writeHead(200, headers as string[]);
-  res.end(body.toString('latin1'), 'latin1');
+  else {
+    // As a string of equal code points, which node writes together with the head.
+    const text = join(json, jsonBytes, tensors, size).toString('latin1');
+    writeText(res, 200, headers, size, text, 'latin1');
+  }
 }
 
 function join(json: string, jsonBytes: number, tensors: readonly Buffer[], size: number): Buffer {
@@ -93,6 +86,27 @@ export function refuse(res: ServerResponse, error: unknown, closing = false): vo
     res.once('finish', () => setTimeout(() => res.socket?.destroy(), REFUSAL_GRACE_MS).unref());
   }
   write(res, known.status, headers, Buffer.byteLength(known.body), [known.body]);
+}
+
+/**
+ * Head and body in one system call. `end(text)` alone would hold the socket back, write both as one string and then an
+ * empty one, and send the two as a list of pieces: a tenth more CPU for each request.
+ */
+function writeText(
+  res: ServerResponse,
+  status: number,
+  headers: Headers,
+  length: number,
+  text: string,
+  encoding: 'utf8' | 'latin1',
+): void {
+  if (res.destroyed || res.headersSent) return;
+  headers.push('Content-Length', length);
+  res.writeHead(status, headers as string[]);
+  res.write(text, encoding);
+  // A pipelined answer has no socket before its turn.
+  res.socket?.uncork();
+  res.end();
 }
 
 function write(

@@ -87,8 +87,8 @@ function renderFloats(name: string, data: Float32Array | Float64Array): string {
     }
     negativeZero ||= Object.is(value, -0);
   }
-  // `join` drops the sign of -0, which JSON has.
+  // `join` drops the sign of -0, which JSON has; without a fraction Python would read an integer, which has none.
   return negativeZero
-    ? Array.from(data, (value) => (Object.is(value, -0) ? '-0' : String(value))).join(',')
+    ? Array.from(data, (value) => (Object.is(value, -0) ? '-0.0' : String(value))).join(',')
     : data.join(',');
 }

@@ -2,10 +2,11 @@ import type { Socket } from 'node:net';
 import type { Digest } from '../../../protocol/ids.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
 import { messageOf } from '../../error.ts';
-import type { AssembledInputs, Gaps } from '../features/assemble.ts';
+import type { AssembledInputs } from '../features/assemble.ts';
 import type { FeatureStep } from '../features/feature-step.ts';
 import type { BatchJob, BatchTimes } from '../model/batch-job.ts';
 import type { Tensor } from '../model/runtime.ts';
+import type { Answered } from '../observe/recorder.ts';
 import type { RequestTrace } from '../trace/request-trace.ts';
 import { parseTraceparent, type TraceHeaders, traceHeaders } from '../trace/trace-context.ts';
 import type { Tracer } from '../trace/tracer.ts';
@@ -131,26 +132,26 @@ export class Inference {
   recordAnswered(): void {
     const answered = this.#answered;
     this.#answered = [];
-    for (const job of answered) {
-      const { arm, inputs, outputs, rows, times, parsedMs, startedMs, answeredMs } = job;
-      arm.recorder.answered(inputs, outputs, rows, (answeredMs - startedMs) * 1000, job.gaps);
+    // Requests of one arm come in runs, and a run is counted in one go.
+    for (let from = 0, at = 0; at < answered.length; at += 1) {
+      const { arm, rows, times, startedMs, parsedMs, answeredMs } = answered[at];
       arm.statistics.answered(rows, times, startedMs, parsedMs, answeredMs);
+      if (at + 1 < answered.length && answered[at + 1].arm.recorder === arm.recorder) continue;
+      arm.recorder.answered(
+        from === 0 && at + 1 === answered.length ? answered : answered.slice(from, at + 1),
+      );
+      from = at + 1;
     }
   }
 }
 
 /** A request that has been answered and not been counted yet. */
-export interface AnsweredJob {
+export interface AnsweredJob extends Answered {
   readonly arm: ServedArm;
-  readonly inputs: ReadonlyMap<string, Tensor>;
-  readonly outputs: ReadonlyMap<string, Tensor>;
-  readonly rows: number;
   readonly times: BatchTimes;
   readonly startedMs: number;
   readonly parsedMs: number;
   readonly answeredMs: number;
-  /** Elements of its inputs that stand for features that could not be had; null: none. */
-  readonly gaps: Gaps | null;
 }
 
 /** A request that its arm has been found for. */
@@ -242,6 +243,7 @@ class InferJob implements BatchJob {
         startedMs: call.startedMs,
         parsedMs: this.#parsedMs,
         answeredMs,
+        latencyUs: (answeredMs - call.startedMs) * 1000,
         gaps: fetched === null ? null : fetched.gaps,
       });
       if (this.#trace !== null) this.#traced(this.#trace, from.decision, times, answeredMs);

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { addNumeric, emptyNumeric, mergeNumeric } from '../../../protocol/sketch/histogram.ts';
+import {
+  addNumeric,
+  addNumericColumn,
+  emptyNumeric,
+  mergeNumeric,
+} from '../../../protocol/sketch/histogram.ts';
 import { anyNumber } from './windows.ts';
 
 const GRID = { edges: Float64Array.of(-1, 0, Number.MIN_VALUE, 2) };
@@ -14,6 +19,24 @@ it('puts every value in exactly one place', () => {
       expect(counted + sketch.missing + sketch.nonFinite).toBe(values.length);
       expect(sketch.moments.count).toBe(counted);
       expect(sketch.missing).toBe(values.filter((value) => value === null).length);
+    }),
+  );
+});
+
+it('counts a column of many tensors exactly as value by value', () => {
+  const width = 3;
+  const tensor = fc
+    .array(fc.tuple(anyNumber, anyNumber, anyNumber), { maxLength: 5 })
+    .map((rows) => ({ data: Float64Array.from(rows.flat()), rows: rows.length, width }));
+  fc.assert(
+    fc.property(fc.array(tensor), fc.nat(width - 1), (parts, column) => {
+      const together = emptyNumeric(GRID);
+      addNumericColumn(together, GRID, parts, column);
+      const apart = emptyNumeric(GRID);
+      for (const { data, rows } of parts) {
+        for (let row = 0; row < rows; row += 1) addNumeric(apart, GRID, data[row * width + column]);
+      }
+      expect(together).toEqual(apart);
     }),
   );
 });

@@ -40,7 +40,7 @@ it('what was fetched is watched for drift, and what was missing counts as missin
   expect(defaulted).toBe(3);
   const grids = windowGrids(manifest, profileOf(manifest));
   const recorder = new Recorder('loans', 'sha256:0', 'stable', manifest, grids);
-  recorder.answered(inputs, new Map(scores), 3, 100, gaps);
+  recorder.answered([{ inputs, outputs: new Map(scores), rows: 3, latencyUs: 100, gaps }]);
   const [ltv, score] = recorder.current.features;
   expect([Array.from(ltv.counts), ltv.missing]).toEqual([[1, 0, 1], 1]);
   expect([Array.from(score.counts), score.missing]).toEqual([[1, 0, 0], 2]);

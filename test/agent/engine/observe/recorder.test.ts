@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../../../../agent/engine/model/runtime.ts';
-import { Recorder } from '../../../../agent/engine/observe/recorder.ts';
+import { type Answered, Recorder } from '../../../../agent/engine/observe/recorder.ts';
 import { windowGrids } from '../../../../protocol/profile.ts';
 import { decodeWindow } from '../../../../protocol/sketch/codec.ts';
 import { mergeWindow, type WindowSketch } from '../../../../protocol/sketch/window.ts';
@@ -26,6 +26,13 @@ function outputsOf(scores: readonly number[]): Map<string, Tensor> {
   return new Map([['probabilities', { datatype: 'FP32', shape: [scores.length, 2], data }]]);
 }
 
+const answer = (
+  inputs: Answered['inputs'],
+  outputs: Answered['outputs'],
+  rows: number,
+  latencyUs: number,
+): Answered => ({ inputs, outputs, rows, latencyUs, gaps: null });
+
 function cut(from: Recorder): WindowSketch {
   const window = from.cut(5000, 1000);
   if (window === null) throw new Error('nothing was recorded');
@@ -35,17 +42,15 @@ function cut(from: Recorder): WindowSketch {
 describe('a recorder', () => {
   it('counts requests, rows, columns and scores where they belong', () => {
     const counting = recorder();
-    counting.answered(
-      inputsOf([
-        [0.4, 1],
-        [0.6, 1],
-        [0.9, 3],
-      ]),
-      outputsOf([0.1, 0.1, 0.99]),
-      3,
-      250,
-    );
-    counting.answered(inputsOf([[0.8, 7]]), outputsOf([0.5]), 1, 750);
+    const three: [number, number][] = [
+      [0.4, 1],
+      [0.6, 1],
+      [0.9, 3],
+    ];
+    counting.answered([
+      answer(inputsOf(three), outputsOf([0.1, 0.1, 0.99]), 3, 250),
+      answer(inputsOf([[0.8, 7]]), outputsOf([0.5]), 1, 750),
+    ]);
     const window = cut(counting);
     expect(window).toMatchObject({ requests: 2, rows: 4, errors: 0, nonFiniteOutputs: 0 });
     expect(window.features.map((feature) => Array.from(feature.counts))).toEqual([
@@ -61,7 +66,7 @@ describe('a recorder', () => {
 
   it('counts a value that is not in the dictionary, and one that is no number', () => {
     const counting = recorder();
-    counting.answered(inputsOf([[Number.NaN, 7]]), outputsOf([Number.NaN]), 1, 1);
+    counting.answered([answer(inputsOf([[Number.NaN, 7]]), outputsOf([Number.NaN]), 1, 1)]);
     const { features, prediction, nonFiniteOutputs } = cut(counting);
     expect(features[0]).toMatchObject({ nonFinite: 1 });
     expect(features[1]).toMatchObject({ unseen: 1 });
@@ -90,14 +95,39 @@ describe('a recorder', () => {
     expect(counting.cut(6000, 1000)).toBeNull();
   });
 
+  it('counts rows of requests that lack an input or the output as missing', () => {
+    const counting = recorder();
+    const whole = answer(inputsOf([[0.4, 1]]), outputsOf([0.1]), 1, 1);
+    counting.answered([whole, { ...whole, inputs: new Map(), outputs: new Map(), rows: 2 }]);
+    const { features, prediction } = cut(counting);
+    expect(features.map(({ missing }) => missing)).toEqual([2, 2]);
+    expect(prediction.missing).toBe(2);
+  });
+
+  it('counts requests together as it counts them one by one, to the last bit', () => {
+    const requests = Array.from({ length: 40 }, (_, at) => {
+      const rows = Array.from({ length: 1 + (at % 3) }, (__, row): [number, number] => [
+        Math.sin(at * 7 + row),
+        row,
+      ]);
+      const scores = rows.map(([x]) => Math.abs(x));
+      return answer(inputsOf(rows), outputsOf(scores), rows.length, at);
+    });
+    const together = recorder();
+    together.answered(requests);
+    const apart = recorder();
+    for (const request of requests) apart.answered([request]);
+    expect(cut(together)).toEqual(cut(apart));
+  });
+
   it('counts the same in one batch as row by row', () => {
     const rows = Array.from({ length: 50 }, (_, at): [number, number] => [at / 50, (at % 4) + 1]);
     const scores = rows.map(([ltv]) => ltv);
     const batch = recorder();
-    batch.answered(inputsOf(rows), outputsOf(scores), 50, 100);
+    batch.answered([answer(inputsOf(rows), outputsOf(scores), 50, 100)]);
     const single = recorder();
     for (const [at, row] of rows.entries()) {
-      single.answered(inputsOf([row]), outputsOf([scores[at]]), 1, 100);
+      single.answered([answer(inputsOf([row]), outputsOf([scores[at]]), 1, 100)]);
     }
     const [one, other] = [cut(batch), cut(single)];
     expect(one.features.map((f) => f.counts)).toEqual(other.features.map((f) => f.counts));
