@@ -37,7 +37,8 @@ async function start(): Promise<void> {
   const token = `dlj_${'0'.repeat(8)}_${'1'.repeat(64)}_${fingerprint}`;
   const main = join(ROOT, 'dist/agent/main.js');
   const flags = ['--control', control.url, '--join', token, '--data', folder];
-  const serving = ['--port', '0', '--engines', '1', '--log-level', 'silent'];
+  const ports = ['--port', '0', '--grpc-port', '0', '--metrics-port', '0'];
+  const serving = [...ports, '--engines', '1', '--log-level', 'silent'];
   const links = control.connections;
   agent = spawn(process.execPath, [main, ...flags, ...serving], { stdio: 'ignore' });
   await control.until(() => control.connections > links);
