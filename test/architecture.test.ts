@@ -53,7 +53,7 @@ const PURE = [
   /^agent\/engine\/pipeline\/(value|rows|combine|choose|step-inputs|execute|missing-steps)\.ts$/,
   /^agent\/engine\/model\/(placement|rows|thread\/(frame-budget|tensor-frame)|executor\/baseline-rows)\.ts$/,
   // What starts with `grpc-` or `http-` holds the transport; the rest of serving is codecs and rules.
-  /^agent\/engine\/serve\/(?!http-|grpc\/grpc-|infer-handler|inference|oip-app|request-body|content-encoding)/,
+  /^agent\/engine\/serve\/(?!http-|grpc\/grpc-|infer-handler|infer-job|inference|oip-app|request-body|content-encoding)/,
   /^control-plane\/merge\/fold\.ts$/,
   /^control-plane\/decide\/(?!watch|monitoring|version-shapes)/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,

@@ -43,7 +43,8 @@ export class Connections {
     this.#journal.taken(id);
     this.#taken += 1;
     this.#ids.set(socket, id);
-    // A client may close its half as soon as it has asked; node's own servers allow that too.
+    // As a socket has it that node's HTTP server accepted itself: what is answered in the turn in which a client's
+    // end is read still goes out; for anything later, a client that has closed its half has left.
     socket.allowHalfOpen = true;
     socket.once('close', () => {
       this.#ids.delete(socket);

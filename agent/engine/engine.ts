@@ -1,6 +1,5 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
-import type { Digest } from '../../protocol/ids.ts';
-import { executionKey, executionOf } from '../../protocol/serving.ts';
+import { executionOf } from '../../protocol/serving.ts';
 import { messageOf, Refusal } from '../error.ts';
 import { type FeatureServerUrls, FeatureSteps } from './features/feature-steps.ts';
 import type { EngineHost } from './host.ts';
@@ -11,8 +10,9 @@ import { admit, type HostShare } from './model/admission.ts';
 import type { Runtime } from './model/runtime.ts';
 import type { Slot } from './model/slot.ts';
 import type { Recorder } from './observe/recorder.ts';
+import { OpenSlots } from './open-slots.ts';
 import { closeGrpcServer, closeIdleGrpc, createGrpcServer } from './serve/grpc/grpc-server.ts';
-import { closeHttpServer, createHttpServer } from './serve/http-server.ts';
+import { acceptHttp, closeHttpServer, createHttpServer } from './serve/http-server.ts';
 import { InferHandler } from './serve/infer-handler.ts';
 import { type AnsweredJob, Inference, type WaitingObserver } from './serve/inference.ts';
 import { createOipApp } from './serve/oip-app.ts';
@@ -58,8 +58,8 @@ export class Engine {
   readonly #arms: LiveArms;
   readonly #features: FeatureSteps;
   readonly #tracer: Tracer | null;
-  /** Admitted versions by `slotKey`, whether or not a plan names them yet. */
-  readonly #slots = new Map<string, Slot>();
+  /** Admitted versions, whether or not a plan names them yet. */
+  readonly #slots: OpenSlots;
   /** Arms that are no longer served and still owe answers. */
   readonly #retired = new Set<Promise<void>>();
   #plan: ServingPlan | null = null;
@@ -67,6 +67,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#slots = new OpenSlots((model) => admit(options.runtime, model, options.share));
     const state = () => this.#state;
     const waiting = options.waiting ?? null;
     const { ordinal, traces = null, featureServers = new Map() } = options;
@@ -104,7 +105,8 @@ export class Engine {
 
   /** Takes over a connection that the supervisor has accepted. */
   accept(protocol: 'http' | 'grpc', connection: Socket): void {
-    (protocol === 'http' ? this.#http : this.#grpc).emit('connection', connection);
+    if (protocol === 'http') acceptHttp(this.#http, connection);
+    else this.#grpc.emit('connection', connection);
   }
 
   /** Admits models that are not loaded yet. Never throws: a refusal is an outcome. */
@@ -116,11 +118,8 @@ export class Engine {
 
   async #prepareOne(model: ModelToOpen): Promise<PreparedModel> {
     const { manifest } = model.files;
-    const key = slotKey(manifest, executionKey(model.execution));
     try {
-      const open = this.#slots.get(key);
-      const slot = open ?? (await admit(this.#options.runtime, model, this.#options.share));
-      this.#slots.set(key, slot);
+      const slot = await this.#slots.prepare(model);
       const { openMs: _, refused, ...placement } = slot.placement;
       return { manifest, outcome: 'ready', placement: { ...placement, refused: [...refused] } };
     } catch (error) {
@@ -131,14 +130,13 @@ export class Engine {
 
   /** Switches to a plan whose models are all prepared; what it no longer names drains and is released. */
   commit(plan: ServingPlan): void {
-    const named = new Set<string>();
+    const named = new Set<Slot>();
     const { served, retired } = this.#arms.switchTo(plan.deployments, ({ serving }, arm) => {
-      const key = slotKey(arm.manifest, executionKey(executionOf(serving)));
-      const slot = this.#slots.get(key);
+      const slot = this.#slots.get(arm.manifest, executionOf(serving));
       if (slot === undefined) {
         throw new Error(`commit names ${arm.manifest}, which is not prepared as it is to run`);
       }
-      named.add(key);
+      named.add(slot);
       return slot;
     });
     this.#clock.agentTag = plan.agent.slice(4, 16);
@@ -155,15 +153,7 @@ export class Engine {
     this.#cutResized(before);
     for (const arm of retired) this.#retire(arm);
     this.#clock.keepOnly(new Set(plan.deployments.map(({ windowMs }) => windowMs)));
-    this.#retireSlots(named);
-  }
-
-  #retireSlots(named: ReadonlySet<string>): void {
-    for (const [key, slot] of this.#slots) {
-      if (named.has(key)) continue;
-      this.#slots.delete(key);
-      void slot.retire();
-    }
+    this.#slots.keepOnly(named);
   }
 
   /** An arm that lost its place is cut when the answers it still owed have been counted. */
@@ -240,14 +230,8 @@ export class Engine {
     await Promise.all([...this.#retired]);
     this.#features.close();
     this.#clock.stop();
-    const slots = [...this.#slots.values()].map((slot) => slot.retire());
-    await Promise.all([...slots, this.#tracer?.stop()]);
-    this.#slots.clear();
+    await Promise.all([this.#slots.close(), this.#tracer?.stop()]);
   }
-}
-
-function slotKey(manifest: Digest, execution: string): string {
-  return `${manifest}\n${execution}`;
 }
 
 function listenOn(server: Server, host: string, port: number): Promise<number> {

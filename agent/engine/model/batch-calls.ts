@@ -6,8 +6,10 @@ import type { Session, Tensor } from './runtime.ts';
 
 /** Weight of the newest call in the moving average of their time. */
 const NEWEST = 0.1;
-/** Shared calls in a row that failed though each of their jobs succeeds alone, until the model gets no others. */
+/** Shared calls in a row that failed though each of their jobs succeeds alone, until jobs go alone for a while. */
 const MAX_BLAMELESS = 3;
+/** How long; then one shared call is tried again, and one more of that kind ends it for as long. */
+export const ALONE_MS = 60_000;
 
 type Outputs = Map<string, Tensor>;
 export type RunSync = (inputs: ReadonlyMap<string, Tensor>) => Outputs;
@@ -19,8 +21,11 @@ export type RunSync = (inputs: ReadonlyMap<string, Tensor>) => Outputs;
 export class BatchCalls {
   readonly #session: Session;
   readonly #maxRows: number;
-  #shares = true;
+  /** Until then each job has a call of its own, on the clock of `performance.now()`; 0 while calls are shared. */
+  #aloneUntilMs = 0;
   #blameless = 0;
+  /** When the last call within a turn ended. */
+  #endedMs = 0;
   #running = 0;
   #lanesTaken = 0;
   #jobMs = 0;
@@ -45,26 +50,27 @@ export class BatchCalls {
     return this.#jobMs;
   }
 
-  /** Rows that a call may carry: 1 once the model has shown that jobs can't share one. */
+  /** Rows that a call may carry: 1 while the model has shown that jobs can't share one. */
   get maxRows(): number {
-    return this.#shares ? this.#maxRows : 1;
+    const alone = this.#aloneUntilMs !== 0 && performance.now() < this.#aloneUntilMs;
+    return alone ? 1 : this.#maxRows;
   }
 
   /** Within this turn; returns the time at its end. Never throws. */
   runSync(batch: Batch, run: RunSync): number {
     const { jobs, rows } = batch;
     this.#running = jobs.length;
-    let endedMs = 0;
-    if (jobs.length === 1) endedMs = this.#singleSync(jobs[0], run);
+    if (jobs.length === 1) this.#singleSync(jobs[0], run);
     else {
       const startedMs = performance.now();
       const outputs = attempt(run, jobs, rows);
-      endedMs = performance.now();
+      const endedMs = performance.now();
+      this.#endedMs = endedMs;
       if (this.#splits(outputs, rows)) this.#handOut(batch, outputs, startedMs, endedMs);
-      else endedMs = this.#singlySync(jobs, run, endedMs);
+      else this.#singlySync(jobs, run);
     }
     this.#running = 0;
-    return endedMs;
+    return this.#endedMs;
   }
 
   /** `freed` is called once, when the lane is free again and before the answers are handed out. Never throws. */
@@ -94,57 +100,74 @@ export class BatchCalls {
     }, singly);
   }
 
-  #singleSync(job: BatchJob, run: RunSync): number {
+  /** Did it succeed? */
+  #singleSync(job: BatchJob, run: RunSync): boolean {
     const startedMs = performance.now();
     let outputs: Outputs;
     try {
       outputs = run(job.inputs);
     } catch (error) {
-      this.#blameless = 0;
       refuse(job, error);
-      return performance.now();
+      this.#endedMs = performance.now();
+      return false;
     }
     const endedMs = performance.now();
+    this.#endedMs = endedMs;
     this.#answer(job, outputs, startedMs, endedMs);
-    return endedMs;
+    return true;
   }
 
-  #singlySync(jobs: readonly BatchJob[], run: RunSync, sinceMs: number): number {
-    this.#blameless += 1;
-    let nowMs = sinceMs;
-    for (const job of jobs) if (!refuseStale(job, nowMs)) nowMs = this.#singleSync(job, run);
-    this.#judge();
-    return nowMs;
+  #singlySync(jobs: readonly BatchJob[], run: RunSync): void {
+    let succeeded = 0;
+    let failed = 0;
+    for (const job of jobs) {
+      if (refuseStale(job, this.#endedMs)) continue;
+      if (this.#singleSync(job, run)) succeeded += 1;
+      else failed += 1;
+    }
+    this.#judge(jobs.length, succeeded, failed);
   }
 
-  #single(job: BatchJob, done: () => void): Promise<void> {
+  /** Did it succeed? */
+  #single(job: BatchJob, done: () => void): Promise<boolean> {
     const startedMs = performance.now();
     return start(this.#session, job.inputs).then(
       (outputs) => {
         const endedMs = performance.now();
         done();
         this.#answer(job, outputs, startedMs, endedMs);
+        return true;
       },
       (error: unknown) => {
-        this.#blameless = 0;
         done();
         refuse(job, error);
+        return false;
       },
     );
   }
 
   /** One after the other on the lane of the call that failed. */
   async #singly(jobs: readonly BatchJob[]): Promise<void> {
-    this.#blameless += 1;
+    let succeeded = 0;
+    let failed = 0;
     for (const job of jobs) {
-      if (!refuseStale(job, performance.now())) await this.#single(job, nothing);
+      if (refuseStale(job, performance.now())) continue;
+      if (await this.#single(job, nothing)) succeeded += 1;
+      else failed += 1;
     }
-    this.#judge();
+    this.#judge(jobs.length, succeeded, failed);
   }
 
-  /** A model with a fixed size inside fails every shared call: found here, or each would be paid for twice. */
-  #judge(): void {
-    if (this.#blameless >= MAX_BLAMELESS) this.#shares = false;
+  /**
+   * A model with a fixed size inside fails every shared call: found here, or each would be paid for twice. A job that
+   * was not run alone may have been the one at fault: with it nothing is known, or a client that sends bad rows and
+   * leaves could end sharing for everyone.
+   */
+  #judge(jobs: number, succeeded: number, failed: number): void {
+    if (failed > 0) this.#blameless = 0;
+    if (succeeded < jobs) return;
+    this.#blameless += 1;
+    if (this.#blameless >= MAX_BLAMELESS) this.#aloneUntilMs = performance.now() + ALONE_MS;
   }
 
   /** Can these outputs be shared out? */
@@ -154,7 +177,8 @@ export class BatchCalls {
       this.#blameless = 0;
       return true;
     }
-    this.#shares = false;
+    // Tried again, its rows might add up by chance, and be handed to the wrong jobs.
+    this.#aloneUntilMs = Number.POSITIVE_INFINITY;
     return false;
   }
 

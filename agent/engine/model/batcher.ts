@@ -22,8 +22,9 @@ export interface BatcherOptions {
  *                  └─▶ failed: 'overloaded' (full queue), 'deadline_exceeded' (its time passed, or its client
  *                      left), 'not_ready' (closed)
  *
- * A job that makes the call of several fail is found by running them one by one. A model whose outputs are not by
- * row is noticed at its first shared call, and gets no other.
+ * A job that makes the call of several fail is found by running them one by one. A model that fails several shared calls
+ * in a row though each job succeeds alone gets no other for a while; one whose outputs are not by row is noticed at its
+ * first shared call, and gets no other.
  */
 export class Batcher {
   readonly #way: InlineBatcher | LaneBatcher;

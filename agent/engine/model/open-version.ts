@@ -109,12 +109,13 @@ class Opening {
     try {
       return await this.#settle(opened);
     } catch (cause) {
-      await opened.session.release();
+      // Whatever comes of that: the first failure is the one to be told.
+      await Promise.allSettled([opened.session.release()]);
       throw cause;
     }
   }
 
-  /** Measures an open session and moves it where it belongs. The caller releases it when this throws. */
+  /** Measures an open session and moves it where it belongs. The caller releases it, maybe again, when this throws. */
   async #settle(opened: OpenSession): Promise<OpenedVersion> {
     const { session, openMs } = opened;
     const runUs = await this.#warmUp(session);
@@ -152,7 +153,7 @@ class Opening {
       await this.#warmUp(moved);
       return moved;
     } catch (cause) {
-      await moved.release();
+      await Promise.allSettled([moved.release()]);
       throw cause;
     }
   }

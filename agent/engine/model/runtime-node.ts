@@ -21,10 +21,15 @@ export interface NodeRuntime extends Runtime {
   openOnWorkers: NonNullable<Runtime['openOnWorkers']>;
 }
 
-/** Loads the native library on first use, so that a process that serves no model never pays for it. */
-export async function createNodeRuntime(): Promise<NodeRuntime> {
+/**
+ * Loads the native library on first use, so that a process that serves no model never pays for it. `native`: finds the
+ * way to native sessions, or null for the public one.
+ */
+export async function createNodeRuntime(
+  native: typeof loadNative = loadNative,
+): Promise<NodeRuntime> {
   const ort = await import('onnxruntime-node');
-  const openNative = await loadNative(ort);
+  const openNative = await native(ort);
   return {
     name: 'onnxruntime-node',
     open: async (model, options = DEFAULT_OPTIONS) => {
@@ -114,7 +119,7 @@ async function openPublic(
   ortOptions: OrtOptions,
   { provider, profile }: Opening,
 ): Promise<Session> {
-  const session =
+  let session: InferenceSession | null =
     typeof model === 'string'
       ? await ort.InferenceSession.create(model, ortOptions)
       : await ort.InferenceSession.create(model, ortOptions);
@@ -122,15 +127,18 @@ async function openPublic(
     provider,
     lanes: 0,
     async run(inputs) {
+      if (session === null) throw released();
       const feeds: Record<string, OrtTensor> = {};
       for (const [name, tensor] of inputs) feeds[name] = toOrt(tensor, ort.Tensor);
       return outputsOf(session.outputNames, await session.run(feeds));
     },
     ...(profile === null
       ? {}
-      : { nodes: async () => profile.finish(() => session.endProfiling()) }),
+      : { nodes: async () => profile.finish(() => session?.endProfiling()) }),
     release: async () => {
-      await session.release();
+      const open = session;
+      session = null;
+      await open?.release();
       profile?.remove();
     },
   };

@@ -42,7 +42,8 @@ export function requestEncoding(header: string | undefined): Encoding | null {
 
 /**
  * Unpacks a request body into at most `maxBytes`: unpacking stops at the bound, so a bomb costs no more memory
- * than the largest honest body. Throws 'body_too_large', or 'bad_request' for bytes that are not that encoding.
+ * than the largest honest body. How many are unpacked at once is the gate's matter, which all bodies pass. Throws
+ * 'body_too_large', or 'bad_request' for bytes that are not that encoding.
  */
 export async function unpack(body: Buffer, encoding: Encoding, maxBytes: number): Promise<Buffer> {
   // "deflate" is the zlib format, but some clients send the bare stream; the header byte tells them apart.

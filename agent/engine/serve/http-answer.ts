@@ -1,22 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  acceptedEncoding,
-  type Encoding,
-  MIN_COMPRESSED_BYTES,
-  pack,
-  SUPPORTED_ENCODINGS,
-} from './content-encoding.ts';
+import { acceptedEncoding, type Encoding, MIN_COMPRESSED_BYTES, pack } from './content-encoding.ts';
+import { type Headers, refusalOf } from './http-refusal.ts';
 import type { InferAnswer } from './infer-response.ts';
-import { OipError } from './oip-error.ts';
 
 /** Below this, tensors are copied behind their JSON into one write; above it, each is written from where it lies. */
 const JOINED_BYTES = 64 * 1024;
-
-/** How long a refused client may take to read the refusal before the unread rest of its body is cut off. */
-const REFUSAL_GRACE_MS = 500;
-
-/** Names and values in turn: node takes them as they are, where an object would be walked and checked. */
-type Headers = (string | number)[];
 
 /** As clients spell it; header names in a list are written as they stand. */
 const HEADER_LENGTH_NAME = 'Inference-Header-Content-Length';
@@ -71,21 +59,10 @@ async function sendPacked(
   write(res, 200, headers, packed.length, [packed]);
 }
 
-/** Answers with an error in the protocol's shape. `closing`: the body was not read to its end, so the connection ends. */
-export function refuse(res: ServerResponse, error: unknown, closing = false): void {
-  const known =
-    error instanceof OipError
-      ? error
-      : new OipError('model_failed', 'internal error', { cause: error });
-  const headers: Headers = ['Content-Type', 'application/json'];
-  if (known.code === 'unsupported_encoding') headers.push('Accept-Encoding', SUPPORTED_ENCODINGS);
-  if (known.retryAfterSeconds !== null) headers.push('Retry-After', known.retryAfterSeconds);
-  if (closing && !res.headersSent) {
-    headers.push('Connection', 'close');
-    // Give the answer time to arrive before the unread rest of the body resets the connection.
-    res.once('finish', () => setTimeout(() => res.socket?.destroy(), REFUSAL_GRACE_MS).unref());
-  }
-  write(res, known.status, headers, Buffer.byteLength(known.body), [known.body]);
+/** Answers with an error in the protocol's shape, where the request has been read to its end. */
+export function refuse(res: ServerResponse, error: unknown): void {
+  const { status, headers, body } = refusalOf(error);
+  write(res, status, headers, Buffer.byteLength(body), [body]);
 }
 
 /**

@@ -1,17 +1,47 @@
 import { createServer, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { endConnection } from './http-refusal.ts';
 import type { InferHandler } from './infer-handler.ts';
+import { OipError } from './oip-error.ts';
 
 const MODELS = '/v2/models/';
 const INFER = '/infer';
 const VERSIONS = '/versions/';
 
-/** A client that sends its headers slower than this is not a client (slowloris). */
-const HEADERS_TIMEOUT_MS = 15_000;
-const REQUEST_TIMEOUT_MS = 120_000;
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** In milliseconds. A client that takes longer for its headers, or for its whole request, is none (slowloris). */
+export interface HttpTimeouts {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly keepAliveMs: number;
+  /** How often connections are looked at: either of the first two may come so much later. */
+  readonly lookMs: number;
+}
+const TIMEOUTS: HttpTimeouts = {
+  headersMs: 15_000,
+  requestMs: 120_000,
+  keepAliveMs: 75_000,
+  lookMs: 5_000,
+};
+
+/** What this server answers somewhere, for a question about the server as a whole (RFC 9110, section 9.3.7). */
+const METHODS = 'GET, HEAD, POST';
+
+/** Servers that take connections that were accepted elsewhere. */
+const fed = new WeakSet<Server>();
+
+/** Takes over a connection that was accepted elsewhere. */
+export function acceptHttp(server: Server, connection: Socket): void {
+  if (!fed.has(server)) {
+    fed.add(server);
+    // Node starts to keep its list of connections on this event alone, and without the list no timeout ends a request
+    // and no connection is known to be idle. `close` stops it.
+    if (!server.listening) server.emit('listening');
+  }
+  server.emit('connection', connection);
+}
 
 /** Answers what is in flight; connections that stay open longer than `graceMs` are closed. */
 export async function closeHttpServer(server: Server, graceMs: number): Promise<void> {
@@ -25,18 +55,37 @@ export async function closeHttpServer(server: Server, graceMs: number): Promise<
 }
 
 /** One node server: inference by string compare, everything else through Hono. */
-export function createHttpServer(infer: InferHandler, app: Hono): Server {
-  const rest = getRequestListener(app.fetch);
-  const server = createServer((req, res) => {
-    const target = req.method === 'POST' ? parseInferPath(req.url ?? '') : null;
-    if (target === null) rest(req, res);
-    else infer.handle(target.model, target.version, req, res);
+export function createHttpServer(
+  infer: InferHandler,
+  app: Hono,
+  timeouts: HttpTimeouts = TIMEOUTS,
+): Server {
+  // HTTP/1.0 needs no Host, and probes of load balancers send none.
+  const rest = getRequestListener(app.fetch, { hostname: 'localhost', errorHandler });
+  const server = createServer({ connectionsCheckingInterval: timeouts.lookMs }, (req, res) => {
+    const url = originForm(req.url ?? '');
+    const target = req.method === 'POST' ? parseInferPath(url) : null;
+    if (target !== null) infer.handle(target.model, target.version, req, res);
+    else if (url === '*' && req.method === 'OPTIONS') res.writeHead(204, { allow: METHODS }).end();
+    else {
+      req.url = url;
+      rest(req, res);
+    }
   });
   server.on('clientError', refuseConnection);
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+  server.headersTimeout = timeouts.headersMs;
+  server.requestTimeout = timeouts.requestMs;
+  server.keepAliveTimeout = timeouts.keepAliveMs;
   return server;
+}
+
+/** What never reached a route: a target or a Host that make no URL. */
+function errorHandler(cause: unknown): Response {
+  const { status, body } =
+    cause instanceof RequestError
+      ? new OipError('bad_request', `not a valid HTTP request: ${cause.message}`, { cause })
+      : new OipError('model_failed', 'internal error', { cause });
+  return new Response(body, { status, headers: { 'content-type': 'application/json' } });
 }
 
 const STATUS_OF_PARSE_ERROR: ReadonlyMap<string, string> = new Map([
@@ -46,6 +95,8 @@ const STATUS_OF_PARSE_ERROR: ReadonlyMap<string, string> = new Map([
 
 /** Bytes that are no HTTP request: node would answer them with an empty body. */
 function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // More of what has been answered already.
+  if (socket.writableEnded && error.code?.startsWith('HPE_')) return;
   const answered: unknown = Reflect.get(socket, '_httpMessage');
   const begun = answered instanceof ServerResponse && answered.headersSent;
   if (!socket.writable || begun || error.code === 'ECONNRESET') {
@@ -57,9 +108,23 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
     error: `not a valid HTTP request: ${error.message}`,
     code: 'bad_request',
   });
-  socket.end(
+  endConnection(
+    socket,
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+const SLASH = 0x2f;
+const SCHEME_AND_AUTHORITY = /^https?:\/\/[^/?#]*/i;
+
+/**
+ * The path of a request target. One in absolute form, as clients send it to proxies, must be taken too (RFC 9112,
+ * section 3.2.2).
+ */
+export function originForm(target: string): string {
+  if (target.charCodeAt(0) === SLASH) return target;
+  const path = target.replace(SCHEME_AND_AUTHORITY, '');
+  return path === target || path.charCodeAt(0) === SLASH ? path : `/${path}`;
 }
 
 /** `/v2/models/{m}[/versions/{v}]/infer`, percent-decoded; null for any other path. */

@@ -3,9 +3,11 @@ import type { Socket } from 'node:net';
 import type { Manifest } from '../../../protocol/manifest.ts';
 import type { Tensor } from '../model/runtime.ts';
 import type { TraceHeaders } from '../trace/trace-context.ts';
-import { type Encoding, requestEncoding, unpack } from './content-encoding.ts';
+import { type Encoding, requestEncoding } from './content-encoding.ts';
+import { type Unpacked, unpackGate } from './content-encoding-gate.ts';
 import { HEADER_LENGTH, headerLengthOf } from './header-length.ts';
 import { refuse, sendAnswer } from './http-answer.ts';
+import { refuseUnread } from './http-refusal.ts';
 import { type InferRequest, parseInferRequest } from './infer-request.ts';
 import { type Provenance, renderInferResponse } from './infer-response.ts';
 import type { InferCall, Inference } from './inference.ts';
@@ -16,10 +18,10 @@ import { readBody } from './request-body.ts';
  * per second.
  */
 export class InferHandler {
-  readonly #inference: Inference;
+  readonly #inference: Pick<Inference, 'infer'>;
   readonly #maxBodyBytes: number;
 
-  constructor(inference: Inference, maxBodyBytes: number) {
+  constructor(inference: Pick<Inference, 'infer'>, maxBodyBytes: number) {
     this.#inference = inference;
     this.#maxBodyBytes = maxBodyBytes;
   }
@@ -32,32 +34,28 @@ export class InferHandler {
       encoding = requestEncoding(req.headers['content-encoding']);
       headerLength = headerLengthOf(req.headers[HEADER_LENGTH]);
     } catch (error) {
-      refuse(res, error, true);
-      req.resume();
+      refuseUnread(req, res, error);
       return;
     }
     const call = new RestCall(name, version, headerLength, req, res, startedMs);
     const packing = encoding;
     readBody(req, this.#maxBodyBytes, headerLength ?? 0, (error, body) => {
-      if (error !== null) refuse(res, error, true);
+      if (error !== null) refuseUnread(req, res, error);
       else if (packing !== null) void this.#inferPacked(call, body, packing);
-      else this.#infer(call, body);
+      else {
+        call.body = body;
+        this.#inference.infer(call);
+      }
     });
   }
 
   async #inferPacked(call: RestCall, packed: Buffer, encoding: Encoding): Promise<void> {
-    let body: Buffer;
     try {
-      body = await unpack(packed, encoding, this.#maxBodyBytes);
+      call.take(await unpackGate.unpack(packed, encoding, this.#maxBodyBytes, () => call.gone()));
     } catch (error) {
       call.refuse(error);
       return;
     }
-    this.#infer(call, body);
-  }
-
-  #infer(call: RestCall, body: Buffer): void {
-    call.body = body;
     this.#inference.infer(call);
   }
 }
@@ -69,6 +67,7 @@ class RestCall implements InferCall {
   readonly version: string | null;
   readonly startedMs: number;
   body: Buffer = NO_BODY;
+  #unpacked: Unpacked | null = null;
   readonly #headerLength: number | null;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
@@ -94,8 +93,22 @@ class RestCall implements InferCall {
     return this.#req.socket;
   }
 
+  /** Takes over a body that was packed; its room is free again when the request is answered, or given up. */
+  take(unpacked: Unpacked): void {
+    this.#unpacked = unpacked;
+    this.body = unpacked.bytes;
+  }
+
   gone(): boolean {
-    return this.#res.destroyed;
+    // A response that is not at its turn, where requests are pipelined, does not hear of its client.
+    const gone = this.#res.destroyed || this.#req.socket.destroyed;
+    if (gone) this.#release();
+    return gone;
+  }
+
+  #release(): void {
+    this.#unpacked?.release();
+    this.#unpacked = null;
   }
 
   trace(): TraceHeaders | null {
@@ -112,11 +125,13 @@ class RestCall implements InferCall {
   }
 
   answer(request: InferRequest, outputs: ReadonlyMap<string, Tensor>, from: Provenance): void {
+    this.#release();
     const answer = renderInferResponse(request.id, from, outputs, request.outputs);
     sendAnswer(this.#req, this.#res, answer);
   }
 
   refuse(error: unknown): void {
+    this.#release();
     refuse(this.#res, error);
   }
 }

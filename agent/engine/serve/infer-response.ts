@@ -30,24 +30,24 @@ export function renderInferResponse(
   outputs: ReadonlyMap<string, Tensor>,
   selection: OutputSelection,
 ): InferAnswer {
-  const rendered: string[] = [];
+  let rendered = '';
   const tensors: Buffer[] = [];
   for (const [name, tensor] of outputs) {
     const binary = selection.named === null ? selection.binary : selection.named.get(name);
     if (binary === undefined) continue;
+    if (rendered !== '') rendered += ',';
+    rendered += describeOutput(name, tensor);
     if (binary) {
       const bytes = bytesOf(tensor);
       tensors.push(bytes);
-      rendered.push(
-        `${describeOutput(name, tensor)},"parameters":{"binary_data_size":${bytes.length}}}`,
-      );
-    } else rendered.push(`${describeOutput(name, tensor)},"data":[${renderData(name, tensor)}]}`);
+      rendered += `,"parameters":{"binary_data_size":${bytes.length}}}`;
+    } else rendered += `,"data":[${renderData(name, tensor)}]}`;
   }
   const idPart = id === null ? '' : `"id":${JSON.stringify(id)},`;
   const json =
     `{"model_name":"${from.deployment}","model_version":"${from.version}",${idPart}` +
     `"parameters":{"decision_id":"${from.decision}","arm":"${from.arm}","generation":${from.generation}${defaultedPart(from)}},` +
-    `"outputs":[${rendered.join(',')}]}`;
+    `"outputs":[${rendered}]}`;
   return { json, tensors: tensors.length === 0 ? null : tensors };
 }
 
@@ -55,8 +55,24 @@ function defaultedPart({ featuresDefaulted = 0 }: Provenance): string {
   return featuresDefaulted === 0 ? '' : `,"features_defaulted":${featuresDefaulted}`;
 }
 
-function describeOutput(name: string, tensor: Tensor): string {
-  return `{"name":${JSON.stringify(name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape.join(',')}]`;
+function describeOutput(name: string, { datatype, shape }: Tensor): string {
+  let dimensions = shape.length === 0 ? '' : `${shape[0]}`;
+  for (let at = 1; at < shape.length; at += 1) dimensions += `,${shape[at]}`;
+  return `{"name":${quotedName(name)},"datatype":"${datatype}","shape":[${dimensions}]`;
+}
+
+/** Output names are those of the models in memory: few, and the same for every answer. */
+const quotedNames = new Map<string, string>();
+const MAX_QUOTED_NAMES = 4096;
+
+function quotedName(name: string): string {
+  let quoted = quotedNames.get(name);
+  if (quoted === undefined) {
+    quoted = JSON.stringify(name);
+    if (quotedNames.size >= MAX_QUOTED_NAMES) quotedNames.clear();
+    quotedNames.set(name, quoted);
+  }
+  return quoted;
 }
 
 function renderData(name: string, tensor: Tensor): string {

@@ -1,4 +1,4 @@
-import { MAX_RANK } from '../../../protocol/limits.ts';
+import { MAX_RANK, MAX_STRING_ELEMENTS } from '../../../protocol/limits.ts';
 import { elementCount, shapeFits, showShape, type TensorSpec } from '../../../protocol/tensor.ts';
 import { OipError } from './oip-error.ts';
 
@@ -22,6 +22,11 @@ export function parseShape(shape: unknown, spec: TensorSpec): number[] {
   for (const dimension of shape) product *= dimension === 0 ? 1 : dimension;
   if (product > Number.MAX_SAFE_INTEGER) {
     throw bad(`input "${spec.name}" has shape ${showShape(shape)}, which is too large`);
+  }
+  if (spec.datatype === 'BYTES' && elementCount(shape) > MAX_STRING_ELEMENTS) {
+    throw bad(
+      `input "${spec.name}" has shape ${showShape(shape)}, ${elementCount(shape)} elements; a BYTES tensor may have ${MAX_STRING_ELEMENTS}`,
+    );
   }
   return shape;
 }

@@ -1,9 +1,12 @@
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, type Handler, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { EngineHost } from '../host.ts';
 import { missingSteps } from '../pipeline/missing-steps.ts';
 import type { EngineSnapshot } from '../snapshot.ts';
 import { modelStatistics } from './host-statistics.ts';
+import { refuseUnread } from './http-refusal.ts';
 import { modelConfig, PIPELINE_PLATFORM } from './model-config.ts';
 import { OipError, type OipErrorCode } from './oip-error.ts';
 import { addRepositoryRoutes } from './repository.ts';
@@ -108,10 +111,13 @@ function get(app: Hono, path: string, handler: Handler): void {
 
 function answerError(c: Context, code: OipErrorCode, message: string, allow?: string): Response {
   const error = new OipError(code, message);
+  const { incoming, outgoing }: Partial<HttpBindings> = c.env ?? {};
+  if (code === 'body_too_large' && incoming !== undefined && outgoing !== undefined) {
+    refuseUnread(incoming, outgoing, error);
+    return RESPONSE_ALREADY_SENT;
+  }
   const headers: Record<string, string> = { 'content-type': 'application/json' };
   if (allow !== undefined) headers.allow = allow;
-  // The rest of the body is not read: the connection can't carry another request.
-  if (code === 'body_too_large') headers.connection = 'close';
   return c.body(error.body, error.status as ContentfulStatusCode, headers);
 }
 

@@ -1,6 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { AgentError } from '../../../error.ts';
 import type { Tensor } from '../runtime.ts';
-import { FrameBudget } from './frame-budget.ts';
+import { FrameBudget, MAX_TENSORS_BYTES } from './frame-budget.ts';
 import {
   type FrameMemory,
   frameBytes,
@@ -16,19 +17,34 @@ import {
  */
 export class FrameWriter {
   readonly #port: MessagePort;
+  readonly #what: 'inputs' | 'outputs';
   readonly #budget = new FrameBudget(0);
   #memory: FrameMemory = frameMemory(new SharedArrayBuffer(0));
 
-  constructor(port: MessagePort) {
+  constructor(port: MessagePort, what: 'inputs' | 'outputs') {
     this.#port = port;
+    this.#what = what;
   }
 
+  /**
+   * Throws `AgentError` 'engine' for tensors over `MAX_TENSORS_BYTES`, and what the allocation of their memory throws;
+   * the next frame goes as if this one had not been.
+   */
   write(tensors: ReadonlyMap<string, Tensor>): void {
-    const size = this.#budget.next(frameBytes(tensors));
+    const bytes = frameBytes(tensors);
+    if (bytes > MAX_TENSORS_BYTES) {
+      throw new AgentError(
+        'engine',
+        `the ${this.#what} take ${bytes} bytes; a worker thread takes and gives at most ${MAX_TENSORS_BYTES} in one call`,
+      );
+    }
+    const size = this.#budget.next(bytes);
     if (size !== null) {
       const buffer = new SharedArrayBuffer(size);
+      const memory = frameMemory(buffer);
       this.#port.postMessage(buffer);
-      this.#memory = frameMemory(buffer);
+      this.#memory = memory;
+      this.#budget.resized(size);
     }
     writeFrame(tensors, this.#memory);
   }

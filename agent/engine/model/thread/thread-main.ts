@@ -23,7 +23,7 @@ async function main({ modelPath, options, control, port }: ThreadStart): Promise
   if (session === null) return port.close();
   const words = new Int32Array(control);
   const requests = new FrameReader(port);
-  const responses = new FrameWriter(port);
+  const responses = new FrameWriter(port, 'outputs');
   for (let handled = 0; ; handled += 1) {
     // `handled` lags behind only when something was asked meanwhile; then this returns at once.
     Atomics.wait(words, Word.asked, handled);

@@ -41,7 +41,7 @@ export class WorkerLane {
     });
     this.#port = port1;
     this.#words = new Int32Array(control);
-    this.#requests = new FrameWriter(port1);
+    this.#requests = new FrameWriter(port1, 'inputs');
     this.#responses = new FrameReader(port1);
     this.#worker.on('error', (error) => {
       this.#lastError = error;

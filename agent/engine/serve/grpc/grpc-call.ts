@@ -30,8 +30,8 @@ export class GrpcInferCall implements InferCall {
   readonly startedMs: number;
   /** Answers of other streams are on the same connection: nobody else can write on it. */
   readonly connection = null;
+  readonly deadlineMs: number;
   readonly #message: InferMessage;
-  readonly #timeoutUs: number | null;
   readonly #metadata: IncomingHttpHeaders;
   readonly #sink: AnswerSink;
 
@@ -49,8 +49,8 @@ export class GrpcInferCall implements InferCall {
     this.deployment = message.modelName;
     this.version = message.modelVersion === '' ? null : message.modelVersion;
     this.startedMs = startedMs;
+    this.deadlineMs = timeoutUs === null ? Number.POSITIVE_INFINITY : startedMs + timeoutUs / 1000;
     this.#message = message;
-    this.#timeoutUs = timeoutUs;
     this.#metadata = metadata;
     this.#sink = sink;
   }
@@ -66,11 +66,7 @@ export class GrpcInferCall implements InferCall {
   }
 
   parse(manifest: Manifest): InferRequest {
-    const request = toInferRequest(this.#message, manifest);
-    const own = request.options.timeoutUs;
-    const timeoutUs = this.#timeoutUs;
-    if (timeoutUs === null || (own !== null && own <= timeoutUs)) return request;
-    return { ...request, options: { ...request.options, timeoutUs } };
+    return toInferRequest(this.#message, manifest);
   }
 
   answer(request: InferRequest, outputs: ReadonlyMap<string, Tensor>, from: Provenance): void {

@@ -75,7 +75,10 @@ export class InferStream {
     const startedMs = performance.now();
     if (received instanceof Promise) {
       received
-        .then((bytes) => this.#infer(bytes, startedMs, place))
+        .then(({ bytes, release }) => {
+          place.release = release;
+          this.#infer(bytes, startedMs, place);
+        })
         .catch((error: unknown) => place.refused(error));
     } else this.#infer(received, startedMs, place);
   }
@@ -137,6 +140,8 @@ class Place implements AnswerSink {
   readonly wrapper = INFER_RESPONSE;
   id = '';
   outcome: Outcome | null = null;
+  /** Frees what a packed message became, once nobody needs it. */
+  release: (() => void) | null = null;
   readonly #stream: ServerHttp2Stream;
   readonly #settled: () => void;
 
@@ -146,15 +151,19 @@ class Place implements AnswerSink {
   }
 
   gone(): boolean {
-    return isOver(this.#stream);
+    const gone = isOver(this.#stream);
+    if (gone) this.release?.();
+    return gone;
   }
 
   answered(parts: readonly Buffer[]): void {
+    this.release?.();
     this.outcome = { kind: 'answered', parts };
     this.#settled();
   }
 
   refused(error: unknown): void {
+    this.release?.();
     this.outcome = { kind: 'refused', error, id: this.id };
     this.#settled();
   }

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { type Encoding, requestEncoding, unpack } from '../content-encoding.ts';
+import { type Encoding, requestEncoding } from '../content-encoding.ts';
+import { type Unpacked, unpackGate } from '../content-encoding-gate.ts';
 import { OipError } from '../oip-error.ts';
+import { isOver } from './grpc-answer.ts';
 import { type BodyBudget, MessageAssembler } from './message-assembler.ts';
 
 /** What a connection allows its calls. */
@@ -9,8 +11,8 @@ export interface ReceiveLimits {
   readonly budget: BodyBudget;
 }
 
-/** A message, or the promise of one that is being unpacked. */
-export type Received = Buffer | Promise<Buffer>;
+/** A message, or the promise of one that is being unpacked, which whoever takes it must release. */
+export type Received = Buffer | Promise<Unpacked>;
 
 export interface Receiver {
   message(received: Received): void;
@@ -36,7 +38,9 @@ export function receive(
     return;
   }
   const assembler = new MessageAssembler(maxBodyBytes, limits.budget, (message, compressed) =>
-    receiver.message(compressed ? unpacked(message, encoding, maxBodyBytes) : message),
+    receiver.message(
+      compressed ? unpacked(message, encoding, maxBodyBytes, () => isOver(stream)) : message,
+    ),
   );
   let over = false;
   stream.on('data', (chunk: Buffer) => {
@@ -60,8 +64,13 @@ export function receive(
   });
 }
 
-function unpacked(message: Buffer, encoding: Encoding | null, maxBytes: number): Promise<Buffer> {
-  if (encoding !== null) return unpack(message, encoding, maxBytes);
+function unpacked(
+  message: Buffer,
+  encoding: Encoding | null,
+  maxBytes: number,
+  gone: () => boolean,
+): Promise<Unpacked> {
+  if (encoding !== null) return unpackGate.unpack(message, encoding, maxBytes, gone);
   return Promise.reject(bad('a message says it is compressed, but no grpc-encoding says how'));
 }
 

@@ -9,6 +9,9 @@ import { timeoutUsOf } from './status.ts';
 
 type Handle = (message: Buffer) => void;
 
+/** What a message that was packed holds, to be called when it is needed no more; null for one that was not. */
+type Release = (() => void) | null;
+
 /**
  * Reads the one message of a call and handles it as soon as it is whole: waiting for the end of the stream would cost
  * a turn of the event loop. A second message is refused where it comes before the answer.
@@ -20,18 +23,39 @@ export function receiveOne(
   settled: () => void,
   handle: Handle,
 ): void {
+  receiveHeld(stream, headers, limits, settled, (message, release) => {
+    handle(message);
+    release?.();
+  });
+}
+
+/** The same for who looks at the message for longer: `handle` must see to its release. Neither may throw. */
+function receiveHeld(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  limits: ReceiveLimits,
+  settled: () => void,
+  handle: (message: Buffer, release: Release) => void,
+): void {
   let message: Received | null = null;
   const begin = (received: Received) => {
     settled();
     if (received instanceof Promise) {
-      received.then(handle).catch((error: unknown) => sendRefusal(stream, error));
-    } else handle(received);
+      received
+        .then(({ bytes, release }) => handle(bytes, release))
+        .catch((error: unknown) => sendRefusal(stream, error));
+    } else handle(received, null);
   };
   receive(stream, headers, limits, {
     message(received) {
       if (message !== null) {
-        // Nobody waits for what was wrong with it.
-        if (received instanceof Promise) received.catch(() => undefined);
+        // Nobody waits for it, nor for what was wrong with it.
+        if (received instanceof Promise) {
+          received.then(
+            ({ release }) => release(),
+            () => undefined,
+          );
+        }
         sendRefusal(stream, bad('the call takes one message and got more'));
         return;
       }
@@ -56,8 +80,8 @@ export function handleInfer(
 ): void {
   const startedMs = performance.now();
   const timeoutUs = timeoutUsOf(headers['grpc-timeout'] as string | undefined);
-  const sink = new UnarySink(stream);
-  receiveOne(stream, headers, limits, settled, (bytes) => {
+  receiveHeld(stream, headers, limits, settled, (bytes, release) => {
+    const sink = new UnarySink(stream, release);
     let call: GrpcInferCall;
     try {
       call = new GrpcInferCall(readInferMessage(bytes), startedMs, timeoutUs, headers, sink);
@@ -72,20 +96,26 @@ export function handleInfer(
 class UnarySink implements AnswerSink {
   readonly wrapper = null;
   readonly #stream: ServerHttp2Stream;
+  readonly #release: Release;
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(stream: ServerHttp2Stream, release: Release) {
     this.#stream = stream;
+    this.#release = release;
   }
 
   gone(): boolean {
-    return isOver(this.#stream);
+    const gone = isOver(this.#stream);
+    if (gone) this.#release?.();
+    return gone;
   }
 
   answered(parts: readonly Buffer[]): void {
+    this.#release?.();
     sendAnswer(this.#stream, parts);
   }
 
   refused(error: unknown): void {
+    this.#release?.();
     sendRefusal(this.#stream, error);
   }
 }

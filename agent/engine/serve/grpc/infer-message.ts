@@ -42,6 +42,7 @@ export function readInferMessage(bytes: Buffer): InferMessage {
   let modelVersion = '';
   let id = '';
   let parameters = NO_PARAMETERS;
+  let entries = 0;
   const inputs: InputMessage[] = [];
   const outputs: OutputMessage[] = [];
   const raw: Buffer[] = [];
@@ -49,8 +50,10 @@ export function readInferMessage(bytes: Buffer): InferMessage {
     if (tag === NAME) modelName = reader.text();
     else if (tag === VERSION) modelVersion = reader.text();
     else if (tag === ID) id = reader.text();
-    else if (tag === PARAMETERS) parameters = readParameter(parameters, reader.block());
-    else if (tag === INPUTS) add(inputs, readInput(reader.block()), reader, 'inputs');
+    else if (tag === PARAMETERS) {
+      parameters = readParameter(parameters, reader.block(), entries);
+      entries += 1;
+    } else if (tag === INPUTS) add(inputs, readInput(reader.block()), reader, 'inputs');
     else if (tag === OUTPUTS) add(outputs, readOutput(reader.block()), reader, 'outputs');
     else if (tag === RAW) add(raw, reader.block(), reader, 'raw_input_contents');
     else reader.skip(tag);
@@ -77,6 +80,7 @@ function readInput(bytes: Buffer): InputMessage {
   let name = '';
   let datatype = '';
   let parameters = NO_PARAMETERS;
+  let entries = 0;
   const shape: number[] = [];
   const contents: Buffer[] = [];
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
@@ -84,8 +88,10 @@ function readInput(bytes: Buffer): InputMessage {
     else if (tag === DATATYPE) datatype = reader.text();
     else if (tag === SHAPE_PACKED) readShape(reader.block(), shape);
     else if (tag === SHAPE) addDimension(shape, reader);
-    else if (tag === INPUT_PARAMETERS) parameters = readParameter(parameters, reader.block());
-    else if (tag === CONTENTS) {
+    else if (tag === INPUT_PARAMETERS) {
+      parameters = readParameter(parameters, reader.block(), entries);
+      entries += 1;
+    } else if (tag === CONTENTS) {
       if (contents.length === MAX_CONTENTS) throw reader.broken('too many contents');
       contents.push(reader.block());
     } else reader.skip(tag);
@@ -108,10 +114,13 @@ function readOutput(bytes: Buffer): OutputMessage {
   const reader = new ProtoReader(bytes, 'InferRequestedOutputTensor');
   let name = '';
   let parameters = NO_PARAMETERS;
+  let entries = 0;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === NAME) name = reader.text();
-    else if (tag === VERSION) parameters = readParameter(parameters, reader.block());
-    else reader.skip(tag);
+    else if (tag === VERSION) {
+      parameters = readParameter(parameters, reader.block(), entries);
+      entries += 1;
+    } else reader.skip(tag);
   }
   return { name, parameters };
 }

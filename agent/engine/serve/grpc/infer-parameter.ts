@@ -1,7 +1,9 @@
 import { BLOCK, FIXED64, ProtoReader, VARINT } from './proto-reader.ts';
 
-/** Parameters of one message: any real client sends a handful. */
+/** Entries of one message's parameters, whether or not their keys differ: any real client sends a handful. */
 const MAX_PARAMETERS = 64;
+/** Fields of one entry and of its value: a key and a value, and one member. */
+const MAX_ENTRY_FIELDS = 8;
 
 const KEY = 1 * 8 + BLOCK;
 const VALUE = 2 * 8 + BLOCK;
@@ -21,15 +23,17 @@ export type Parameters = ReadonlyMap<string, Value>;
 export const NO_PARAMETERS: Parameters = new Map();
 
 /**
- * One more entry of a `map<string, InferParameter>`, or of what `read` reads; of equal keys the last one counts. An entry whose oneof is not
- * set says nothing and is left out. Throws `OipError` 'bad_request'.
+ * One more entry of a `map<string, InferParameter>`, or of what `read` reads, after `before` others; of equal keys the
+ * last one counts. An entry whose oneof is not set says nothing and is left out. Throws `OipError` 'bad_request'.
  */
 export function readParameter(
   known: Parameters,
   entry: Buffer,
+  before: number,
   read: (value: Buffer) => Value | null = readValue,
 ): Parameters {
-  const reader = new ProtoReader(entry, 'InferParameter entry');
+  const reader = new ProtoReader(entry, 'InferParameter entry', MAX_ENTRY_FIELDS);
+  if (before === MAX_PARAMETERS) throw reader.broken(`more than ${MAX_PARAMETERS} parameters`);
   let key = '';
   let value: Value | null = null;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
@@ -43,13 +47,12 @@ export function readParameter(
     known === NO_PARAMETERS ? new Map<string, Value>() : (known as Map<string, Value>);
   if (value === null) parameters.delete(key);
   else parameters.set(key, value);
-  if (parameters.size > MAX_PARAMETERS) throw reader.broken(`over ${MAX_PARAMETERS} parameters`);
   return parameters;
 }
 
 /** A `ModelRepositoryParameter`; of bytes only that they are there, since no file is taken. */
 export function readRepositoryValue(bytes: Buffer): Value | null {
-  const reader = new ProtoReader(bytes, 'ModelRepositoryParameter');
+  const reader = new ProtoReader(bytes, 'ModelRepositoryParameter', MAX_ENTRY_FIELDS);
   let value: Value | null = null;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === BOOL) value = reader.bool();
@@ -63,7 +66,7 @@ export function readRepositoryValue(bytes: Buffer): Value | null {
 
 /** The last member that is set wins, as in every oneof. */
 function readValue(bytes: Buffer): Value | null {
-  const reader = new ProtoReader(bytes, 'InferParameter');
+  const reader = new ProtoReader(bytes, 'InferParameter', MAX_ENTRY_FIELDS);
   let value: Value | null = null;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === BOOL) value = reader.bool();

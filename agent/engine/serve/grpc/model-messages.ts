@@ -45,10 +45,12 @@ export function readRepositoryRequest(bytes: Buffer): { model: string; parameter
   const reader = new ProtoReader(bytes, 'repository request');
   let model = '';
   let parameters = NO_PARAMETERS;
+  let entries = 0;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === SECOND) model = reader.text();
     else if (tag === 3 * 8 + BLOCK) {
-      parameters = readParameter(parameters, reader.block(), readRepositoryValue);
+      parameters = readParameter(parameters, reader.block(), entries, readRepositoryValue);
+      entries += 1;
     } else reader.skip(tag);
   }
   return { model, parameters };

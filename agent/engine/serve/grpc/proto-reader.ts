@@ -13,20 +13,29 @@ export const FIXED32 = 5;
 const MAX_GROUP_DEPTH = 32;
 
 /**
+ * Fields of one message, those that are not known among them: a request has at most some hundreds. An empty field takes
+ * two bytes, so that without a bound one message could hold a thread for seconds.
+ */
+export const MAX_FIELDS = 4096;
+
+/**
  * A cursor over one protobuf message. Blocks are views of the message's own bytes, never copies. Whatever does not
  * follow the wire format is an `OipError` 'bad_request' that names the message and the place.
  */
 export class ProtoReader {
   readonly bytes: Buffer;
   readonly what: string;
+  readonly #maxFields: number;
   at = 0;
+  #fields = 0;
   /** Low and high half of the varint read last. */
   low = 0;
   high = 0;
 
-  constructor(bytes: Buffer, what: string) {
+  constructor(bytes: Buffer, what: string, maxFields = MAX_FIELDS) {
     this.bytes = bytes;
     this.what = what;
+    this.#maxFields = maxFields;
   }
 
   /** The next field's tag, its number times 8 and its wire type; 0 at the end of the message. */
@@ -36,7 +45,16 @@ export class ProtoReader {
     const tag = this.low >>> 0;
     // Field numbers have 29 bits and begin at 1.
     if (this.high !== 0 || tag < 8) throw this.broken('a field number out of range');
+    this.#fields += 1;
+    if (this.#fields > this.#maxFields) throw this.broken(`more than ${this.#maxFields} fields`);
     return tag;
+  }
+
+  /** Passes over a tag of one byte if it is the next one; elements that are not packed are bounded by their shape. */
+  passes(tag: number): boolean {
+    if (this.bytes[this.at] !== tag) return false;
+    this.at += 1;
+    return true;
   }
 
   /** Reads a varint into `low` and `high`; the value is that of its lowest 32 bits, signed, as int32 wants it. */

@@ -81,7 +81,8 @@ function readBlock(
   const single = number * 8 + wire;
   const packed = number * 8 + BLOCK;
   let place = from;
-  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+  while (reader.at < block.length) {
+    const tag = reader.passes(single) ? single : reader.tag();
     if (tag === single) {
       if (place === count) throw wrongCount(what, field, 'more', count);
       sink.put(reader, place);
@@ -143,15 +144,19 @@ function sinkFor(datatype: Datatype, count: number, what: string): Sink {
       return longs(datatype === 'INT64' ? new BigInt64Array(count) : new BigUint64Array(count));
     case 'FP32': {
       const data = new Float32Array(count);
+      // By bits: through a number, a signalling NaN would come out quiet.
+      const bits = new Int32Array(data.buffer);
       return sink(data, (reader, at) => {
-        // By bits: through a number, a signalling NaN would come out quiet.
-        new Uint8Array(data.buffer, at * 4, 4).set(blockOf(reader, 4));
+        bits[at] = reader.bytes.readInt32LE(reader.fixed(4));
       });
     }
     case 'FP64': {
       const data = new Float64Array(count);
+      const halves = new Int32Array(data.buffer);
       return sink(data, (reader, at) => {
-        new Uint8Array(data.buffer, at * 8, 8).set(blockOf(reader, 8));
+        const from = reader.fixed(8);
+        halves[at * 2] = reader.bytes.readInt32LE(from);
+        halves[at * 2 + 1] = reader.bytes.readInt32LE(from + 4);
       });
     }
     case 'BYTES': {
@@ -167,11 +172,6 @@ function sinkFor(datatype: Datatype, count: number, what: string): Sink {
 
 function sink(data: TensorData, put: Sink['put']): Sink {
   return { data, put };
-}
-
-function blockOf(reader: ProtoReader, sizeBytes: number): Buffer {
-  const at = reader.fixed(sizeBytes);
-  return reader.bytes.subarray(at, at + sizeBytes);
 }
 
 /** Both halves of each varint go where the platform, little-endian, keeps them: no bigint on the way. */

@@ -55,6 +55,15 @@ describe('a session of the runtime', () => {
     await expect(session.run(x)).rejects.toThrow('the session has been released');
   });
 
+  it('is released once, on the public way too', async () => {
+    const session = await (await createNodeRuntime(async () => null)).open(tinyModel());
+    expect(session.runSync).toBeUndefined();
+    expect((await session.run(x)).get('y')?.shape).toEqual([2, 2]);
+    await session.release();
+    await session.release();
+    await expect(session.run(x)).rejects.toThrow('the session has been released');
+  });
+
   it('counts the nodes that ran, by what ran them, and leaves no profile behind', async () => {
     const options = { provider: 'cpu', intraOpThreads: 1, countNodes: true } as const;
     const session = await (await createNodeRuntime()).open(tinyModel(), options);

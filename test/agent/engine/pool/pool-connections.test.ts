@@ -13,6 +13,8 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const CONNECTIONS = 2000;
 const AT_ONCE = 20;
+/** What an engine gives connections that are not idle. */
+const STOP_GRACE_MS = 3_000;
 /** Files that a process may have open for its own purposes more than a moment before. */
 const SLACK = 10;
 
@@ -106,6 +108,18 @@ describe('connections that the supervisor hands to engines', () => {
     expect((await answer).status).toBe(200);
     expect(test.deaths).toEqual([]);
     await expect(test.send('GET', '/v2/health/live')).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('are closed at once when the pool stops while they are idle', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const req = request({ port: test.port, path: '/v2/health/live', agent }).end();
+    const [res] = await once(req, 'response');
+    await text(res);
+    expect(test.pool.connections).toBe(1);
+    const startedMs = performance.now();
+    await test.pool.stop();
+    expect(performance.now() - startedMs).toBeLessThan(STOP_GRACE_MS / 2);
+    agent.destroy();
   });
 
   it('wait for an engine while none is up, and no longer than they should', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseInferPath } from '../../../../agent/engine/serve/http-server.ts';
+import { originForm, parseInferPath } from '../../../../agent/engine/serve/http-server.ts';
 import { OipError } from '../../../../agent/engine/serve/oip-error.ts';
 import {
   armFor,
@@ -85,6 +85,23 @@ describe('an unknown deployment', () => {
     );
     const empty = { generation: 0, deployments: new Map() };
     expect(refusal(() => deploymentOf(empty, 'x'.repeat(1000)))).toMatch(/"x{128}".*serves: none/);
+  });
+});
+
+describe('a request target', () => {
+  it.each([
+    ['/v2/models/loans/infer', '/v2/models/loans/infer'],
+    ['//v2/http://x/', '//v2/http://x/'],
+    ['http://host/v2/models/loans/infer', '/v2/models/loans/infer'],
+    ['HTTPS://user@host:8443/v2?a=b', '/v2?a=b'],
+    ['http://[::1]:80/v2', '/v2'],
+    ['http://host', '/'],
+    ['http://host?a=/b', '/?a=/b'],
+    ['*', '*'],
+    ['ftp://host/v2', 'ftp://host/v2'],
+    ['', ''],
+  ])('%s has the path %s', (target, path) => {
+    expect(originForm(target)).toBe(path);
   });
 });
 

@@ -72,14 +72,18 @@ describe('the size of a frame memory', () => {
   it('grows at once to what is needed, in whole pages', () => {
     const budget = new FrameBudget(0);
     expect(budget.next(16)).toBe(LEAST_BYTES);
+    expect([budget.capacity, budget.next(16)]).toEqual([0, LEAST_BYTES]);
+    budget.resized(LEAST_BYTES);
     expect(budget.next(LEAST_BYTES)).toBeNull();
     expect(budget.next(LEAST_BYTES + 1)).toBe(LEAST_BYTES + 4096);
+    budget.resized(LEAST_BYTES + 4096);
     expect(budget.capacity).toBe(LEAST_BYTES + 4096);
   });
 
   it('shrinks to the largest of many small calls, and not while large ones come', () => {
     const budget = new FrameBudget(0);
     expect(budget.next(4_000_000)).toBe(4_001_792);
+    budget.resized(4_001_792);
     for (let call = 1; call < SHRINK_AFTER_CALLS; call += 1) expect(budget.next(100)).toBeNull();
     expect(budget.next(3_000_000)).toBeNull();
     for (let call = 1; call < SHRINK_AFTER_CALLS; call += 1) {
