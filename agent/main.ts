@@ -1,3 +1,6 @@
+// First, before anything that allocates is loaded.
+import './new-space.ts';
+
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';

@@ -6,7 +6,9 @@ import { setFlagsFromString } from 'node:v8';
  */
 setFlagsFromString('--semi-space-growth-factor=1');
 
-/** V8's own default: a server whose new space stays small spends a fifth of its time collecting it. */
+/**
+ * V8's own default: a server whose new space stays small spends a fifth of its time collecting it. May be called again.
+ */
 export function letNewSpaceGrow(): void {
   setFlagsFromString('--semi-space-growth-factor=2');
 }

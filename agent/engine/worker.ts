@@ -15,9 +15,12 @@ export interface WorkerOptions extends Pick<EngineOptions, 'featureServers' | 't
   readonly share: HostShare;
   /** Where the engine leaves its trace for the time after a crash. */
   readonly journalPath: string;
-  /** Called once, with the first connection. */
+  /** Called from when it serves for a living, and not only probes; then every second or so. */
   readonly onServing: () => void;
 }
+
+/** Rows of one version from which an engine is at work. */
+const SERVING_ROWS = 100;
 
 /** How long a stopping engine waits for its connections before it closes them. */
 const STOP_GRACE_MS = 3_000;
@@ -36,13 +39,10 @@ export async function runEngineWorker(options: WorkerOptions): Promise<void> {
     waiting: connections,
     onWindow: send,
   });
-  let serving = false;
   process.on('message', (message: ToEngine, socket: unknown) => {
     if (message.kind === 'answer') host.received(message);
-    else if (message.kind !== 'connection') obey(engine, connections, message);
+    else if (message.kind !== 'connection') obey(engine, connections, message, options);
     else if (socket instanceof Socket) {
-      if (!serving) options.onServing();
-      serving = true;
       connections.adopt(message.connection, socket);
       engine.accept(message.transport, socket);
     }
@@ -60,8 +60,13 @@ function send(message: FromEngine): void {
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
-function obey(engine: Engine, connections: Connections, message: Command): void {
-  void execute(engine, connections, message).then(
+function obey(
+  engine: Engine,
+  connections: Connections,
+  message: Command,
+  options: WorkerOptions,
+): void {
+  void execute(engine, connections, message, options).then(
     (reply) => send(reply),
     (error: unknown) => send({ kind: 'failed', id: message.id, message: messageOf(error) }),
   );
@@ -71,6 +76,7 @@ async function execute(
   engine: Engine,
   connections: Connections,
   message: Command,
+  { onServing }: WorkerOptions,
 ): Promise<FromEngine> {
   const { id } = message;
   switch (message.kind) {
@@ -79,8 +85,12 @@ async function execute(
     case 'commit':
       engine.commit(message.plan);
       return { kind: 'committed', id };
-    case 'snapshot':
-      return { kind: 'snapshot', id, snapshot: engine.snapshot() };
+    case 'snapshot': {
+      const snapshot = engine.snapshot();
+      // Asked for every second or so.
+      if (snapshot.arms.some(({ inferences }) => inferences >= SERVING_ROWS)) onServing();
+      return { kind: 'snapshot', id, snapshot };
+    }
     case 'stop':
       await connections.drain(() => engine.closeIdle(), STOP_GRACE_MS);
       await engine.stop();

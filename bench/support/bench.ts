@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { BenchChild, type Cores, chooseCores } from './child.ts';
 import type { Load } from './compare.ts';
 import type { LoadCommand, StreamResult } from './load.ts';
+import { cpuTicks, shareOfOthers } from './others.ts';
 import { machineLine } from './report.ts';
 import { joinRequests } from './requests.ts';
 
@@ -29,6 +30,7 @@ export async function runBench(
   const cores = chooseCores();
   const folder = await mkdtemp(join(tmpdir(), 'driftline-bench-'));
   const owned: { stop(): Promise<void> }[] = [];
+  const before = cpuTicks();
   try {
     process.stdout.write(`${question}\n${machineLine(cores)}${QUICK ? '; quick' : ''}\n\n`);
     const started = await BenchChild.start<LoadCommand, StreamResult[]>('load.js', cores.load);
@@ -51,5 +53,10 @@ export async function runBench(
   } finally {
     for (const child of owned.reverse()) await child.stop();
     await rm(folder, { recursive: true, force: true });
+    const after = cpuTicks();
+    if (before !== null && after !== null) {
+      const percent = (shareOfOthers(before, after) * 100).toFixed(0);
+      process.stdout.write(`CPU time of this machine that others took meanwhile: ${percent}%\n`);
+    }
   }
 }

@@ -36,6 +36,9 @@ export async function measure(side: Side, load: Load, durationMs: number): Promi
   return { ...result, cpuUsPerRequest: spent / result.requests };
 }
 
+/** Until the functions on the way of a request are compiled, and what they allocate has found its size. */
+const WARM_UP_MS = 2_000;
+
 /**
  * A, B, ..., A, B, ...; the first round warms all of them up and is not in what was measured. `thrownAway`: requests
  * that each side answered in it.
@@ -49,7 +52,8 @@ export async function alternate(
   const thrownAway: number[] = [];
   for (let round = 0; round <= rounds; round += 1) {
     for (const [at, side] of sides.entries()) {
-      const measured = await measure(side, load, windowMs);
+      const durationMs = round === 0 ? Math.max(windowMs, WARM_UP_MS) : windowMs;
+      const measured = await measure(side, load, durationMs);
       if (round === 0) thrownAway.push(measured.requests);
       else windows[at].push(measured);
     }

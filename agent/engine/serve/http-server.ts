@@ -64,7 +64,7 @@ export function createHttpServer(
   const rest = getRequestListener(app.fetch, { hostname: 'localhost', errorHandler });
   const server = createServer({ connectionsCheckingInterval: timeouts.lookMs }, (req, res) => {
     const url = originForm(req.url ?? '');
-    const target = req.method === 'POST' ? parseInferPath(url) : null;
+    const target = req.method === 'POST' ? inferTarget(url) : null;
     if (target !== null) infer.handle(target.model, target.version, req, res);
     else if (url === '*' && req.method === 'OPTIONS') res.writeHead(204, { allow: METHODS }).end();
     else {
@@ -127,8 +127,27 @@ export function originForm(target: string): string {
   return path === target || path.charCodeAt(0) === SLASH ? path : `/${path}`;
 }
 
+interface InferTarget {
+  readonly model: string;
+  readonly version: string | null;
+}
+
+/** Paths that were parsed before: clients ask for the same few over and over. */
+const targets = new Map<string, InferTarget>();
+const MAX_REMEMBERED_TARGETS = 256;
+
+function inferTarget(url: string): InferTarget | null {
+  const known = targets.get(url);
+  if (known !== undefined) return known;
+  const target = parseInferPath(url);
+  if (target === null) return null;
+  if (targets.size >= MAX_REMEMBERED_TARGETS) targets.clear();
+  targets.set(url, target);
+  return target;
+}
+
 /** `/v2/models/{m}[/versions/{v}]/infer`, percent-decoded; null for any other path. */
-export function parseInferPath(url: string): { model: string; version: string | null } | null {
+export function parseInferPath(url: string): InferTarget | null {
   const query = url.indexOf('?');
   const path = query === -1 ? url : url.slice(0, query);
   if (!path.startsWith(MODELS) || !path.endsWith(INFER)) return null;
