@@ -8,6 +8,7 @@ import {
   versionNumberSchema,
 } from './ids.ts';
 import { MAX_ARMS, MAX_DEPLOYMENTS_PER_AGENT, MAX_WINDOW_MS, MIN_WINDOW_MS } from './limits.ts';
+import { monitoringSchema } from './monitoring.ts';
 import { servingSchema } from './serving.ts';
 import { envelopeSchema } from './signing.ts';
 
@@ -29,6 +30,8 @@ export const desiredDeploymentSchema = z
     windowMs: z.int().min(MIN_WINDOW_MS).max(MAX_WINDOW_MS),
     /** How to execute it; absent in what older control planes signed. */
     serving: servingSchema.default({}),
+    /** How to watch it; absent in what older control planes signed. */
+    monitoring: monitoringSchema.default({}),
     arms: z.array(desiredArmSchema).min(1).max(MAX_ARMS),
   })
   .refine((d) => sharedOnce(d.arms), { message: 'an arm is named twice' })

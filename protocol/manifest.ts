@@ -3,7 +3,9 @@ import { ProtocolError } from './error.ts';
 import { digestSchema, featureNameSchema, nameSchema } from './ids.ts';
 import { MAX_ARTIFACT_BYTES, MAX_FEATURES, MAX_PIPELINE_NODES, MAX_TENSORS } from './limits.ts';
 import type { ModelInfo } from './onnx/model-info.ts';
+import { MAX_GROUP_VALUES } from './sketch/group.ts';
 import { showShape, type TensorSpec, tensorSpecSchema } from './tensor.ts';
+import { MAX_WATCHED_TENSORS, watchedTensorSpecSchema } from './tensor-profile.ts';
 import { describe } from './wire.ts';
 
 /** One file of a version. The list is closed: an agent fetches these and nothing else. */
@@ -23,20 +25,69 @@ export const taskSchema = z.enum([
   'other',
 ]);
 
-/** A watched column: element `index` of each row of `tensor`. */
+/**
+ * A watched column: element `index` of each row of `tensor`. `hashed`: categorical with more values than a dictionary
+ * holds; `text`: its length is watched, as a number.
+ */
 export const featureSchema = z.object({
   name: featureNameSchema,
   tensor: z.string().min(1).max(256),
   index: z.int().min(0),
-  kind: z.enum(['numeric', 'categorical']),
+  kind: z.enum(['numeric', 'categorical', 'hashed', 'text']),
 });
 export type Feature = z.infer<typeof featureSchema>;
 
-/** A protected attribute, given in a request as a feature or as a request parameter. */
-export const groupSchema = z.object({
-  attribute: featureNameSchema,
-  from: z.enum(['feature', 'parameter']),
+/** Attributes whose groups, and whose pairs of groups, are told apart. */
+const MAX_GROUPS = 10;
+
+/**
+ * A protected attribute. `feature`: it is the watched feature of that name; `parameter`: requests give it beside the
+ * tensors. `column`: where the baseline has it, by default in the column of its own name. `values` or `edges` say how
+ * rows are told apart; with neither, the baseline does.
+ */
+export const groupSchema = z
+  .object({
+    attribute: featureNameSchema,
+    from: z.enum(['feature', 'parameter']),
+    column: featureNameSchema.optional(),
+    values: z
+      .array(z.union([z.string().max(128), z.number()]))
+      .min(1)
+      .max(MAX_GROUP_VALUES)
+      .refine((values) => new Set(values.map(String)).size === values.length, {
+        message: 'a value is listed twice',
+      })
+      .optional(),
+    /** Inner edges of intervals closed on the left: [18, 65] makes three groups. */
+    edges: z
+      .array(z.number())
+      .min(1)
+      .max(MAX_GROUP_VALUES - 1)
+      .refine((edges) => edges.every((edge, at) => at === 0 || edges[at - 1] < edge), {
+        message: 'edges must rise',
+      })
+      .optional(),
+  })
+  .refine(({ values, edges }) => values === undefined || edges === undefined, {
+    message: 'a group has "values" or "edges", not both',
+  });
+export type Group = z.infer<typeof groupSchema>;
+
+const groupsSchema = z
+  .array(groupSchema)
+  .max(MAX_GROUPS)
+  .refine((all) => new Set(all.map(({ attribute }) => attribute)).size === all.length, {
+    message: 'an attribute is listed twice',
+  });
+
+/** The truth that comes later. It is never sent to the model. */
+export const labelSchema = z.object({
+  /** Where the baseline has it, if it has. */
+  column: featureNameSchema.optional(),
+  /** Of a yes-or-no model: how callers may name 0 and 1. */
+  classes: z.tuple([z.string().min(1).max(128), z.string().min(1).max(128)]).optional(),
 });
+export type Label = z.infer<typeof labelSchema>;
 
 /** Which output is watched. `score`: a probability in [0,1]; `label`: a class id; `value`: any number. */
 export const predictionSchema = z.object({
@@ -56,8 +107,11 @@ export const manifestSchema = z.object({
   inputs: z.array(tensorSpecSchema).max(MAX_TENSORS),
   outputs: z.array(tensorSpecSchema).min(1).max(MAX_TENSORS),
   features: z.array(featureSchema).max(MAX_FEATURES),
-  groups: z.array(groupSchema).max(64),
+  groups: groupsSchema,
   prediction: predictionSchema.nullable(),
+  label: labelSchema.optional(),
+  /** Whole tensors that are watched: embeddings and images. */
+  tensors: z.array(watchedTensorSpecSchema).max(MAX_WATCHED_TENSORS).optional(),
   /** Deployments that a pipeline calls, in the order of their names; only where there is a pipeline file. */
   steps: z.array(nameSchema).max(MAX_PIPELINE_NODES).optional(),
 });
@@ -68,8 +122,10 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export const manifestDraftSchema = z.strictObject({
   task: taskSchema.optional(),
   features: z.array(featureSchema).max(MAX_FEATURES).optional(),
-  groups: z.array(groupSchema).max(64).optional(),
+  groups: groupsSchema.optional(),
   prediction: predictionSchema.nullable().optional(),
+  label: labelSchema.optional(),
+  tensors: z.array(watchedTensorSpecSchema).max(MAX_WATCHED_TENSORS).optional(),
 });
 export type ManifestDraft = z.infer<typeof manifestDraftSchema>;
 
@@ -103,7 +159,7 @@ export function checkManifestAgainstModel(manifest: Manifest, info: ModelInfo): 
   checkWatched(manifest);
 }
 
-/** That features and prediction lie where there are tensors. Throws `ProtocolError` 'manifest'. */
+/** That what is watched lies where there are tensors. Throws `ProtocolError` 'manifest'. */
 export function checkWatched(manifest: Manifest): void {
   const names = new Set<string>();
   for (const feature of manifest.features) {
@@ -115,6 +171,17 @@ export function checkWatched(manifest: Manifest): void {
   }
   if (manifest.prediction !== null) {
     checkPlace('the prediction', manifest.prediction, manifest.outputs, 'output');
+  }
+  for (const { attribute, from } of manifest.groups) {
+    if (from === 'parameter' || names.has(attribute)) continue;
+    throw new ProtocolError(
+      'manifest',
+      `group "${attribute}" comes from a feature, but no feature has this name; name one, or set "from" to "parameter"`,
+    );
+  }
+  for (const { name, side } of manifest.tensors ?? []) {
+    const tensors = side === 'input' ? manifest.inputs : manifest.outputs;
+    checkPlace('a watched tensor', { tensor: name, index: 0 }, tensors, side);
   }
 }
 

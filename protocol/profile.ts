@@ -4,9 +4,12 @@ import { ProtocolError } from './error.ts';
 import { featureNameSchema } from './ids.ts';
 import { MAX_FEATURES, MAX_PROFILE_BYTES, MAX_WINDOW_BYTES } from './limits.ts';
 import { type Feature, type Manifest, type Prediction, rowWidth } from './manifest.ts';
+import { outcomeGridOf, outcomeGridSchema, outcomeKindOf, SCORE_BINS } from './outcome-grid.ts';
 import { decodeWindow, encodeWindow } from './sketch/codec.ts';
 import { MAX_CATEGORIES } from './sketch/frequency.ts';
 import { MAX_BINS, uniformGrid } from './sketch/grid.ts';
+import { groupCells } from './sketch/group.ts';
+import type { OutcomeGrid } from './sketch/outcome.ts';
 import {
   emptyWindow,
   type FeatureGrid,
@@ -14,6 +17,14 @@ import {
   type WindowGrids,
   type WindowSketch,
 } from './sketch/window.ts';
+import {
+  encodeWatchedTensor,
+  MAX_WATCHED_TENSORS,
+  parseWatchedTensor,
+  tensorGridOf,
+  tensorProfileSchema,
+  type WatchedTensor,
+} from './tensor-profile.ts';
 import { describe } from './wire.ts';
 
 const gridSchema = z.discriminatedUnion('kind', [
@@ -25,6 +36,7 @@ const gridSchema = z.discriminatedUnion('kind', [
       z.array(z.string().max(1024)).max(MAX_CATEGORIES),
     ]),
   }),
+  z.object({ kind: z.literal('hashed') }),
 ]);
 
 const profileFileSchema = z.object({
@@ -32,6 +44,9 @@ const profileFileSchema = z.object({
   rows: z.int().min(1),
   features: z.array(z.object({ name: featureNameSchema, grid: gridSchema })).max(MAX_FEATURES),
   prediction: gridSchema.nullable(),
+  /** Absent in what older agents described. */
+  outcome: outcomeGridSchema.nullable().default(null),
+  tensors: z.array(tensorProfileSchema).max(MAX_WATCHED_TENSORS).default([]),
   reference: z.string(),
 });
 
@@ -40,11 +55,11 @@ export interface Profile {
   readonly rows: number;
   readonly features: readonly { readonly name: string; readonly grid: FeatureGrid }[];
   readonly prediction: FeatureGrid | null;
+  /** Groups and classes as the baseline has them; null in what older agents described, and without a prediction. */
+  readonly outcome?: OutcomeGrid | null;
+  readonly tensors?: readonly WatchedTensor[];
   readonly reference: WindowSketch;
 }
-
-/** Bins of a probability. Fixed, so that the scores of any two versions can be laid side by side. */
-const SCORE_BINS = 64;
 
 /** Parses `profile.json`. Throws `ProtocolError` 'profile'. */
 export function parseProfile(bytes: Uint8Array): Profile {
@@ -71,7 +86,10 @@ export function parseProfile(bytes: Uint8Array): Profile {
       );
     }
     const reference = decodeWindow(encoded);
-    const profile = { rows: file.rows, features, prediction, reference };
+    const { rows, outcome } = file;
+    if (outcome !== null) groupCells(outcome.axes);
+    const tensors = file.tensors.map(parseWatchedTensor);
+    const profile = { rows, features, prediction, outcome, tensors, reference };
     checkReference(profile);
     return profile;
   } catch (cause) {
@@ -82,14 +100,14 @@ export function parseProfile(bytes: Uint8Array): Profile {
 
 export function encodeProfile(profile: Profile): Uint8Array {
   const plain = (grid: FeatureGrid) =>
-    grid.kind === 'numeric'
-      ? { kind: grid.kind, edges: Array.from(grid.edges) }
-      : { kind: grid.kind, values: grid.values };
+    grid.kind === 'numeric' ? { kind: grid.kind, edges: Array.from(grid.edges) } : grid;
   const file = {
     schema: 1,
     rows: profile.rows,
     features: profile.features.map(({ name, grid }) => ({ name, grid: plain(grid) })),
     prediction: profile.prediction === null ? null : plain(profile.prediction),
+    outcome: profile.outcome ?? null,
+    tensors: (profile.tensors ?? []).map(encodeWatchedTensor),
     reference: toBase64(encodeWindow(profile.reference)),
   };
   return new TextEncoder().encode(JSON.stringify(file));
@@ -101,7 +119,7 @@ export function checkProfileAgainstManifest(profile: Profile, manifest: Manifest
   const same =
     features.length === manifest.features.length &&
     manifest.features.every((wanted, at) => {
-      return wanted.name === features[at].name && wanted.kind === features[at].grid.kind;
+      return wanted.name === features[at].name && gridKindOf(wanted) === features[at].grid.kind;
     });
   if (!same) {
     const named = features.map((f) => `${f.name} (${f.grid.kind})`).join(', ');
@@ -111,6 +129,28 @@ export function checkProfileAgainstManifest(profile: Profile, manifest: Manifest
   if ((profile.prediction === null) !== (manifest.prediction === null)) {
     throw invalid('and the manifest disagree on whether there is a prediction');
   }
+  checkOutcome(profile, manifest);
+}
+
+/** That groups and outcomes are those of the manifest. Throws `ProtocolError` 'profile'. */
+function checkOutcome({ outcome = null }: Profile, manifest: Manifest): void {
+  if (outcome === null) return;
+  const kind = outcomeKindOf(manifest);
+  if (outcome.kind !== kind) {
+    throw invalid(`counts ${outcome.kind} outcomes; those of the manifest are ${kind ?? 'none'}`);
+  }
+  const counted = outcome.axes.map(({ attribute }) => attribute).join(', ');
+  const wanted = manifest.groups.map(({ attribute }) => attribute).join(', ');
+  if (counted !== wanted) {
+    throw invalid(
+      `has groups of ${counted || 'no attribute'}; the manifest has ${wanted || 'none'}`,
+    );
+  }
+}
+
+/** How the values of a feature are counted: of a text, its length is. */
+function gridKindOf({ kind }: Feature): string {
+  return kind === 'text' ? 'numeric' : kind;
 }
 
 /** Where the windows of a version are counted, with or without a profile. */
@@ -119,6 +159,8 @@ export function windowGrids(manifest: Manifest, profile: Profile | null): Window
     features:
       profile === null ? manifest.features.map(bareGrid) : profile.features.map((f) => f.grid),
     prediction: profile?.prediction ?? barePredictionGrid(manifest.prediction),
+    outcome: profile?.outcome ?? outcomeGridOf(manifest, null),
+    tensors: profile?.tensors?.map(tensorGridOf) ?? [],
   };
 }
 
@@ -130,9 +172,9 @@ export function barePredictionGrid(prediction: Prediction | null): FeatureGrid {
 }
 
 function bareGrid(feature: Feature): FeatureGrid {
-  return feature.kind === 'numeric'
-    ? { kind: 'numeric', edges: new Float64Array(0) }
-    : { kind: 'categorical', values: [] };
+  if (feature.kind === 'hashed') return { kind: 'hashed' };
+  if (feature.kind === 'categorical') return { kind: 'categorical', values: [] };
+  return { kind: 'numeric', edges: new Float64Array(0) };
 }
 
 /** Rows in a request, from the shape of its first input; 1 where the model takes no batch. */
@@ -150,7 +192,7 @@ export function rowTensorOf(manifest: Manifest): string | null {
 }
 
 function gridOf(name: string, grid: z.infer<typeof gridSchema>): FeatureGrid {
-  if (grid.kind === 'categorical') return grid;
+  if (grid.kind !== 'numeric') return grid;
   const edges = Float64Array.from(grid.edges);
   const rising = edges.every((edge, at) => at === 0 || edges[at - 1] < edge);
   if (!rising || !edges.every(Number.isFinite)) {
@@ -162,7 +204,12 @@ function gridOf(name: string, grid: z.infer<typeof gridSchema>): FeatureGrid {
 function checkReference(profile: Profile): void {
   // Merging into an empty window of these grids is the check that counting and comparing will work.
   const prediction = profile.prediction ?? { kind: 'numeric', edges: new Float64Array(0) };
-  const empty = emptyWindow({ features: profile.features.map((f) => f.grid), prediction });
+  const empty = emptyWindow({
+    features: profile.features.map((f) => f.grid),
+    prediction,
+    outcome: profile.outcome,
+    tensors: (profile.tensors ?? []).map(tensorGridOf),
+  });
   mergeWindow(empty, profile.reference);
 }
 

@@ -42,6 +42,7 @@ export const eventMessageSchema = z.object({
     'outbox-full',
     'desired-refused',
     'fell-back',
+    'concept-drift',
   ]),
   detail: detailSchema,
 });

@@ -4,8 +4,9 @@
  * History
  * 1  challenge, hello, welcome, desired, report, telemetry, event, ack, refused
  * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
+ * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The oldest version this build still speaks. */
 export const MIN_PROTOCOL_VERSION = 1;

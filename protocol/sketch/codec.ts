@@ -8,13 +8,19 @@
  *     latency        counts of LATENCY_BUCKETS buckets; if any: sumUs, maxUs (f64)
  *     features       count, then each feature
  *     prediction     one feature
+ *     sections       to the end, in ascending order, each only where it is not empty:
+ *                      1 outcome      see outcome-codec.ts
+ *                      2 tensors      see tensor-codec.ts
+ *                      3 evaluators   see evaluator-codec.ts
+ *                      4 cost         computeUs priceMicros idleMicros energyJ (4 × f64)
  *     crc32          uint32 of all bytes before it
  *
- *     feature     := kind (byte: 0 numeric, 1 categorical)
+ *     feature     := kind (byte: 0 numeric, 1 categorical, 2 hashed)
  *                    missing (count)   nonFinite | unseen (count)
  *                    cells (count)     counts
  *                    numeric with any count: mean m2 min max (4 × f64),
  *                                            one f24 per bin that isn't empty
+ *                    hashed with any count: see hashed-codec.ts
  *     counts      := a count above 0 as it is; r zeros as 0, then r − 1
  *
  * The f24 of a bin is (mean of the bin − mean) / σ of this same window, not its sum: a float32
@@ -24,24 +30,25 @@
  */
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { readCounts, writeCounts } from './counts-codec.ts';
 import { crc32 } from './crc32.ts';
 import { SketchError } from './error.ts';
 import { MIN_FEATURE_BYTES, readFeature, writeFeature } from './feature-codec.ts';
 import { MAX_BINS } from './grid.ts';
-import { LATENCY_BUCKETS, type LatencySketch, latencyBucket } from './latency.ts';
+import { readLatency, writeLatency } from './latency-codec.ts';
+import { noSections, readSections, writeSections } from './sections.ts';
 import type { WindowSketch } from './window.ts';
 
 const MAGIC = [0x44, 0x4c, 0x57];
 const CRC_BYTES = 4;
 
-/** 1: first format. */
-export const FORMAT_VERSION = 1;
+/** 1: first format, without sections; still read. 2: sections. */
+export const FORMAT_VERSION = 2;
+const FIRST_VERSION = 1;
 
 /**
  * What a decoder takes. A window decodes to at most 16 bytes × maxFeatures × maxBins, whatever
- * its bytes say (16 MiB with the defaults), and 16 KiB of latency. A numeric feature of 32 bins,
- * 228 bytes encoded, is 512 bytes of counts and sums.
+ * its bytes say (16 MiB with the defaults), and 16 KiB of latency; sections to at most 6 MiB more.
+ * A numeric feature of 32 bins, 228 bytes encoded, is 512 bytes of counts and sums.
  */
 export interface WindowLimits {
   readonly maxBytes: number;
@@ -68,12 +75,13 @@ export function encodeWindow(window: WindowSketch): Uint8Array<ArrayBuffer> {
   writer.count(window.rows, 'rows');
   writer.count(window.errors, 'errors');
   writer.count(window.nonFiniteOutputs, 'nonFiniteOutputs');
-  writeLatency(writer, window.latency);
+  writeLatency(writer, window.latency, 'latency');
   writer.count(window.features.length, 'features');
   for (const [k, feature] of window.features.entries()) {
     writeFeature(writer, feature, `feature ${k}`);
   }
   writeFeature(writer, window.prediction, 'prediction');
+  writeSections(writer, window);
   writer.uint32(crc32(writer.written()));
   return writer.written().slice();
 }
@@ -86,24 +94,35 @@ export function decodeWindow(
   bytes: Uint8Array,
   limits: WindowLimits = DEFAULT_WINDOW_LIMITS,
 ): WindowSketch {
-  const reader = new ByteReader(checkedBody(bytes, limits));
+  const { version, body } = checked(bytes, limits);
+  const reader = new ByteReader(body);
   const requests = reader.count('requests');
   const rows = reader.count('rows');
   const errors = reader.count('errors');
   const nonFiniteOutputs = reader.count('nonFiniteOutputs');
-  const latency = readLatency(reader);
+  const latency = readLatency(reader, 'latency');
   const features = Array.from({ length: readFeatureCount(reader, limits) }, (_, k) =>
     readFeature(reader, limits.maxBins, `feature ${k}`),
   );
   const prediction = readFeature(reader, limits.maxBins, 'prediction');
+  const sections = version === FIRST_VERSION ? noSections() : readSections(reader, limits.maxBins);
   if (reader.remaining > 0) {
     throw new SketchError('format', `${reader.remaining} bytes after the prediction`);
   }
-  return { requests, rows, errors, nonFiniteOutputs, features, prediction, latency };
+  return {
+    requests,
+    rows,
+    errors,
+    nonFiniteOutputs,
+    features,
+    prediction,
+    latency,
+    ...sections,
+  };
 }
 
 /** Magic, version and checksum come first: nothing is parsed out of damaged bytes. */
-function checkedBody(bytes: Uint8Array, limits: WindowLimits): Uint8Array {
+function checked(bytes: Uint8Array, limits: WindowLimits): { version: number; body: Uint8Array } {
   if (bytes.length > limits.maxBytes) {
     throw new SketchError('limit', `${bytes.length} bytes: at most ${limits.maxBytes}`);
   }
@@ -115,8 +134,11 @@ function checkedBody(bytes: Uint8Array, limits: WindowLimits): Uint8Array {
     throw new SketchError('format', 'does not begin with "DLW": not an encoded window');
   }
   const version = bytes[MAGIC.length];
-  if (version !== FORMAT_VERSION) {
-    throw new SketchError('version', `format ${version}: this build reads ${FORMAT_VERSION}`);
+  if (version < FIRST_VERSION || version > FORMAT_VERSION) {
+    throw new SketchError(
+      'version',
+      `format ${version}: this build reads ${FIRST_VERSION} to ${FORMAT_VERSION}`,
+    );
   }
   const body = bytes.subarray(0, -CRC_BYTES);
   const tail = new DataView(bytes.buffer, bytes.byteOffset + body.length, CRC_BYTES);
@@ -125,7 +147,7 @@ function checkedBody(bytes: Uint8Array, limits: WindowLimits): Uint8Array {
   if (actual !== expected) {
     throw new SketchError('checksum', `CRC-32 ${actual}, but the bytes carry ${expected}`);
   }
-  return body.subarray(head);
+  return { version, body: body.subarray(head) };
 }
 
 function readFeatureCount(reader: ByteReader, limits: WindowLimits): number {
@@ -138,28 +160,4 @@ function readFeatureCount(reader: ByteReader, limits: WindowLimits): number {
     throw new SketchError('truncated', `${features} features in ${reader.remaining} bytes`);
   }
   return features;
-}
-
-function writeLatency(writer: ByteWriter, latency: LatencySketch): void {
-  const total = latency.counts.reduce((sum, count) => sum + count, 0);
-  if (total !== latency.count) {
-    throw new SketchError('value', `latency: ${total} in buckets, count ${latency.count}`);
-  }
-  writeCounts(writer, latency.counts, 'latency');
-  if (total === 0) return;
-  writer.float64(latency.sumUs);
-  writer.float64(latency.maxUs);
-}
-
-function readLatency(reader: ByteReader): LatencySketch {
-  const { counts, total } = readCounts(reader, LATENCY_BUCKETS, 'latency');
-  if (total === 0) return { count: 0, sumUs: 0, maxUs: 0, counts };
-  const sumUs = reader.float64('latency.sumUs');
-  const maxUs = reader.float64('latency.maxUs');
-  const slowest = counts.findLastIndex((count) => count > 0);
-  const possible = maxUs >= 0 && maxUs < Infinity && sumUs >= 0 && sumUs < Infinity;
-  if (!possible || latencyBucket(maxUs) !== slowest) {
-    throw new SketchError('format', `latency: sum ${sumUs} µs, max ${maxUs} µs do not fit`);
-  }
-  return { count: total, sumUs, maxUs, counts };
 }

@@ -16,20 +16,21 @@ export interface HistogramGrid {
 /** Bins of one feature. A window then costs at most 256 × 6 bytes a feature on the wire. */
 export const MAX_BINS = 256;
 
-/** An atom adds a bin, so a grid asked for `bins` may have up to 2 × bins − 1. */
-const MAX_REFERENCE_BINS = MAX_BINS / 2;
+/** An atom adds a bin, and one lies at each end, so a grid asked for `bins` may have up to 2 × bins + 1. */
+const MAX_REFERENCE_BINS = MAX_BINS / 2 - 1;
 
 /**
  * Cuts at the quantiles of a reference, so that each of about `bins` bins holds 1/bins of it.
  * A value heavier than 1/bins gets a bin of its own, which makes "the sensor is stuck at 0" or a
  * default value an exact cell instead of an accident of where an edge fell. Gaps between such
- * atoms stay bins too, empty in the reference: a value that appears there is news.
+ * atoms stay bins too, empty in the reference: a value that appears there is news. So are the outer bins: they hold
+ * what is below the smallest and above the largest value of the reference, and say how much is out of its range.
  *
  * `values` must have been rounded as the values to be compared will be: a reference in float64
  * has its atom at 0.1, a float32 tensor sends 0.10000000149011612 and would miss it.
  *
  * @param values any order; NaN, ±Inf and |x| > MAX_MAGNITUDE are left out
- * @param bins 2 to 128; the grid has at most 2 × bins − 1 bins
+ * @param bins 2 to 127, outer ones not included; the grid has at most 2 × bins + 1 bins
  * @throws SketchError `limit` on `bins`, `value` when no finite value is left
  */
 export function gridFromReference(values: Float64Array, bins = 32): HistogramGrid {
@@ -39,7 +40,7 @@ export function gridFromReference(values: Float64Array, bins = 32): HistogramGri
   if (rows === 0) {
     throw new SketchError('value', 'reference has 0 finite values: at least 1 is needed');
   }
-  const edges: number[] = [];
+  const edges: number[] = [sorted[0]];
   let slotOfLastEdge = 0;
   for (let start = 0, end = 0; start < rows; start = end) {
     const value = sorted[start];
@@ -50,6 +51,7 @@ export function gridFromReference(values: Float64Array, bins = 32): HistogramGri
     if (isAtom) pushEdge(edges, nextUp(value));
     slotOfLastEdge = isAtom ? Math.floor((end * bins) / rows) : slot;
   }
+  pushEdge(edges, nextUp(sorted[rows - 1]));
   return { edges: Float64Array.from(edges) };
 }
 

@@ -1,6 +1,8 @@
+import { type BinTable, CELL_SHIFT } from './bin-table.ts';
 import { SketchError } from './error.ts';
 import { binOf, type HistogramGrid } from './grid.ts';
 import {
+  addSumsToMoments,
   addToMoments,
   emptyMoments,
   MAX_MAGNITUDE,
@@ -67,42 +69,53 @@ export interface TensorRows {
   readonly width: number;
 }
 
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
+
 /**
- * Counts one column of many tensors: exactly what `addNumeric` does value by value, in the same order. On the path of
- * every request: with the sketch's numbers at hand the whole way, a value costs a third of what it costs alone.
+ * Counts values[from] to values[to - 1]: as `addNumeric` does value by value, but for the rounding of mean and m2. On
+ * the path of every request: no allocation, and no division, no search and no call per value.
  */
-export function addNumericColumn(
+export function addNumericBlock(
   sketch: NumericSketch,
-  grid: HistogramGrid,
-  parts: readonly TensorRows[],
-  column: number,
+  table: BinTable,
+  values: Float64Array,
+  from: number,
+  to: number,
 ): void {
+  let first = from;
+  while (first < to && !(Math.abs(values[first]) <= MAX_MAGNITUDE)) first += 1;
+  sketch.nonFinite += first - from;
+  if (first === to) return;
+  const { edges, below, middle, scale } = table;
   const { counts, sums, moments } = sketch;
-  let { count, mean, m2, min, max } = moments;
-  for (let part = 0; part < parts.length; part += 1) {
-    const { data, rows, width } = parts[part];
-    for (let row = 0, at = column; row < rows; row += 1, at += width) {
-      const x = Number(data[at]);
-      if (!(Math.abs(x) <= MAX_MAGNITUDE)) {
-        sketch.nonFinite += 1;
-        continue;
-      }
-      const bin = binOf(grid, x);
-      counts[bin] += 1;
-      sums[bin] += x;
-      count += 1;
-      const delta = x - mean;
-      mean += delta / count;
-      m2 += delta * (x - mean);
-      if (x < min) min = x;
-      if (x > max) max = x;
-    }
+  const origin = values[first];
+  let min = moments.min;
+  let max = moments.max;
+  let count = 0;
+  let sum = 0;
+  let squares = 0;
+  for (let at = first; at < to; at += 1) {
+    const x = values[at];
+    if (!(Math.abs(x) <= MAX_MAGNITUDE)) continue;
+    single[0] = (x - middle) * scale;
+    let bin = below[singleBits[0] >>> CELL_SHIFT];
+    // Where a cell holds an edge the comparison is a coin toss: added, not branched on.
+    bin += edges[bin] <= x ? 1 : 0;
+    while (edges[bin] <= x) bin += 1;
+    counts[bin] += 1;
+    sums[bin] += x;
+    const offset = x - origin;
+    sum += offset;
+    squares += offset * offset;
+    count += 1;
+    if (x < min) min = x;
+    if (x > max) max = x;
   }
-  moments.count = count;
-  moments.mean = mean;
-  moments.m2 = m2;
+  sketch.nonFinite += to - first - count;
   moments.min = min;
   moments.max = max;
+  addSumsToMoments(moments, count, origin, sum, squares);
 }
 
 /**

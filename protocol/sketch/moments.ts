@@ -36,6 +36,27 @@ export function addToMoments(moments: Moments, x: number): void {
   if (x > moments.max) moments.max = x;
 }
 
+/**
+ * Adds `count` values of which Σ (x − origin) and Σ (x − origin)² are known, `origin` being one of them; min and max are
+ * the caller's. Because the origin is a value, Σ (x − mean)² is at
+ * least (origin − mean)², and what cancels in the subtraction is at most a factor `count` of it: 1e-13 for 1,000.
+ */
+export function addSumsToMoments(
+  moments: Moments,
+  count: number,
+  origin: number,
+  sum: number,
+  squares: number,
+): void {
+  const ofOrigin = sum / count;
+  const delta = origin + ofOrigin - moments.mean;
+  const total = moments.count + count;
+  const share = count / total;
+  moments.mean = moments.count === 0 ? origin + ofOrigin : moments.mean + delta * share;
+  moments.m2 += Math.max(0, squares - sum * ofOrigin) + delta * delta * moments.count * share;
+  moments.count = total;
+}
+
 /** Adds `from` to `into`; `from` is left as it is. The order of merges matters only in rounding. */
 export function mergeMoments(into: Moments, from: Moments): void {
   if (from.count === 0) return;

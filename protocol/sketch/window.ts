@@ -1,4 +1,6 @@
+import { type CostSketch, emptyCost, mergeCost } from './cost.ts';
 import { SketchError } from './error.ts';
+import { type EvaluatorSketch, mergeEvaluators } from './evaluator.ts';
 import {
   type CategoricalSketch,
   type CategoryGrid,
@@ -6,19 +8,38 @@ import {
   mergeCategorical,
 } from './frequency.ts';
 import type { HistogramGrid } from './grid.ts';
+import { emptyHashed, type HashedSketch, mergeHashed } from './hashed.ts';
 import { emptyNumeric, mergeNumeric, type NumericSketch } from './histogram.ts';
 import { emptyLatency, type LatencySketch, mergeLatency } from './latency.ts';
+import {
+  emptyOutcome,
+  mergeOutcome,
+  type OutcomeGrid,
+  type OutcomeSketch,
+  requireSameOutcome,
+} from './outcome.ts';
+import {
+  emptyTensorSketch,
+  mergeTensorSketch,
+  requireSameTensor,
+  type TensorGrid,
+  type TensorSketch,
+} from './tensor-sketch.ts';
 
-export type FeatureSketch = NumericSketch | CategoricalSketch;
+export type FeatureSketch = NumericSketch | CategoricalSketch | HashedSketch;
 
 export type FeatureGrid =
   | ({ readonly kind: 'numeric' } & HistogramGrid)
-  | ({ readonly kind: 'categorical' } & CategoryGrid);
+  | ({ readonly kind: 'categorical' } & CategoryGrid)
+  | { readonly kind: 'hashed' };
 
 /** Where everything in a window is counted: comes with the profile of a model version. */
 export interface WindowGrids {
   readonly features: readonly FeatureGrid[];
   readonly prediction: FeatureGrid;
+  /** Groups, scores and labels; absent or null where nothing of the kind is watched. */
+  readonly outcome?: OutcomeGrid | null;
+  readonly tensors?: readonly TensorGrid[];
 }
 
 /** What one host saw of one (deployment, version, arm) in one interval. */
@@ -34,10 +55,22 @@ export interface WindowSketch {
   readonly features: readonly FeatureSketch[];
   readonly prediction: FeatureSketch;
   readonly latency: LatencySketch;
+  readonly outcome: OutcomeSketch | null;
+  readonly tensors: readonly TensorSketch[];
+  /** In ascending order of name. */
+  readonly evaluators: EvaluatorSketch[];
+  readonly cost: CostSketch;
 }
 
 export function emptyFeature(grid: FeatureGrid): FeatureSketch {
-  return grid.kind === 'numeric' ? emptyNumeric(grid) : emptyCategorical(grid);
+  switch (grid.kind) {
+    case 'numeric':
+      return emptyNumeric(grid);
+    case 'categorical':
+      return emptyCategorical(grid);
+    case 'hashed':
+      return emptyHashed();
+  }
 }
 
 export function emptyWindow(grids: WindowGrids): WindowSketch {
@@ -49,6 +82,10 @@ export function emptyWindow(grids: WindowGrids): WindowSketch {
     features: grids.features.map(emptyFeature),
     prediction: emptyFeature(grids.prediction),
     latency: emptyLatency(),
+    outcome: grids.outcome ? emptyOutcome(grids.outcome) : null,
+    tensors: (grids.tensors ?? []).map(emptyTensorSketch),
+    evaluators: [],
+    cost: emptyCost(),
   };
 }
 
@@ -69,6 +106,7 @@ export function mergeWindow(into: WindowSketch, from: WindowSketch): void {
     requireSameCells(feature, from.features[k], `feature ${k}`);
   }
   requireSameCells(into.prediction, from.prediction, 'prediction');
+  requireSameSections(into, from);
 
   into.requests += from.requests;
   into.rows += from.rows;
@@ -77,12 +115,33 @@ export function mergeWindow(into: WindowSketch, from: WindowSketch): void {
   for (const [k, feature] of into.features.entries()) mergeFeature(feature, from.features[k]);
   mergeFeature(into.prediction, from.prediction);
   mergeLatency(into.latency, from.latency);
+  if (into.outcome !== null && from.outcome !== null) mergeOutcome(into.outcome, from.outcome);
+  for (const [k, tensor] of from.tensors.entries()) mergeTensorSketch(into.tensors[k], tensor);
+  mergeEvaluators(into.evaluators, from.evaluators);
+  mergeCost(into.cost, from.cost);
+}
+
+/** A window without a section adds nothing to it: hosts that watch less can be merged with those that watch more. */
+function requireSameSections(into: WindowSketch, from: WindowSketch): void {
+  if (from.outcome !== null) {
+    if (into.outcome === null) throw new SketchError('shape', 'outcomes are not watched here');
+    requireSameOutcome(into.outcome, from.outcome);
+  }
+  if (from.tensors.length === 0) return;
+  if (from.tensors.length !== into.tensors.length) {
+    throw new SketchError(
+      'shape',
+      `cannot merge ${from.tensors.length} tensors into ${into.tensors.length}`,
+    );
+  }
+  for (const [k, tensor] of from.tensors.entries()) requireSameTensor(into.tensors[k], tensor);
 }
 
 /** @throws SketchError `shape` when kinds or cells differ; `into` is then unchanged */
 export function mergeFeature(into: FeatureSketch, from: FeatureSketch): void {
   if (into.kind === 'numeric' && from.kind === 'numeric') mergeNumeric(into, from);
   else if (into.kind === 'categorical' && from.kind === 'categorical') mergeCategorical(into, from);
+  else if (into.kind === 'hashed' && from.kind === 'hashed') mergeHashed(into, from);
   else throw new SketchError('shape', `cannot merge ${from.kind} into ${into.kind}`);
 }
 

@@ -1,4 +1,5 @@
 import { SketchError } from '../sketch/error.ts';
+import { HASH_BUCKETS } from '../sketch/hashed.ts';
 import type { FeatureGrid, FeatureSketch } from '../sketch/window.ts';
 import { chiSquare } from './chi-square.ts';
 import { jensenShannon } from './jensen-shannon.ts';
@@ -76,7 +77,7 @@ export function compareFeature(
 }
 
 /** Counts, then unseen, then missing. Cells empty on both sides drop out of every measure. */
-function allCells(sketch: FeatureSketch): Float64Array {
+export function allCells(sketch: FeatureSketch): Float64Array {
   return Float64Array.of(...sketch.counts, unseenOf(sketch), sketch.missing);
 }
 
@@ -92,8 +93,20 @@ function share(count: number, rows: number): number {
   return rows === 0 ? 0 : count / rows;
 }
 
-function requireCellsOf(grid: FeatureGrid, sketch: FeatureSketch, side: string): void {
-  const cells = grid.kind === 'numeric' ? grid.edges.length + 1 : grid.values.length;
+function cellsOf(grid: FeatureGrid): number {
+  switch (grid.kind) {
+    case 'numeric':
+      return grid.edges.length + 1;
+    case 'categorical':
+      return grid.values.length;
+    case 'hashed':
+      return HASH_BUCKETS;
+  }
+}
+
+/** @throws SketchError `shape` */
+export function requireCellsOf(grid: FeatureGrid, sketch: FeatureSketch, side: string): void {
+  const cells = cellsOf(grid);
   if (sketch.kind === grid.kind && sketch.counts.length === cells) return;
   throw new SketchError(
     'shape',

@@ -1,4 +1,5 @@
 import { pairCells } from './cells.ts';
+import { chiSquareLogSurvival } from './chi-square.ts';
 
 /**
  * Population stability index Σ (q − p) ln(q / p), in nats, over the cells that either side has
@@ -33,4 +34,18 @@ export function debiasedPsi(reference: Float64Array, current: Float64Array): num
   if (referenceRows === 0 || currentRows === 0) return 0;
   const bias = (occupied.length - 1) * (1 / referenceRows + 1 / currentRows);
   return Math.max(0, psi(reference, current) - bias);
+}
+
+/**
+ * ln of the p-value of "both were drawn from one distribution" from PSI itself: PSI / (1/n + 1/m) against χ²(B − 1)
+ * (Yurdakul 2018). Assumes that every cell expects a few rows in both samples; `chiSquare`, which pools cells until that
+ * is so, is what verdicts are made on. 0 when a side has no rows.
+ *
+ * @throws SketchError `shape` when the lengths differ
+ */
+export function psiLogP(reference: Float64Array, current: Float64Array): number {
+  const { occupied, referenceRows, currentRows } = pairCells(reference, current);
+  if (referenceRows === 0 || currentRows === 0 || occupied.length < 2) return 0;
+  const scale = 1 / referenceRows + 1 / currentRows;
+  return chiSquareLogSurvival(psi(reference, current) / scale, occupied.length - 1);
 }

@@ -40,13 +40,14 @@ export function wasserstein(reference: NumericSketch, current: NumericSketch): n
   return Math.min(distance / sigmaOf(reference.moments), Number.MAX_VALUE);
 }
 
-interface Mass {
+/** A share of one side's rows at the mean of their bin; negative on the current side. */
+export interface Mass {
   readonly at: number;
   readonly mass: number;
 }
 
 /** The bins that hold anything, each as `count × weight` at the mean of its values. */
-function massesOf(sketch: NumericSketch, weight: number): Mass[] {
+export function massesOf(sketch: NumericSketch, weight: number): Mass[] {
   const masses: Mass[] = [];
   for (const [k, count] of sketch.counts.entries()) {
     if (count > 0) masses.push({ at: sketch.sums[k] / count, mass: count * weight });
@@ -54,7 +55,8 @@ function massesOf(sketch: NumericSketch, weight: number): Mass[] {
   return masses;
 }
 
-function sigmaOf(moments: Moments): number {
+/** Standard deviation of the reference, with a floor for one that never varies. */
+export function sigmaOf(moments: Moments): number {
   const largest = Math.max(Math.abs(moments.min), Math.abs(moments.max));
   // Of a subnormal, the relative floor is 0 too.
   const floor = largest * RELATIVE_SIGMA_FLOOR || ABSOLUTE_SIGMA_FLOOR;

@@ -45,5 +45,5 @@ export function profileOf(manifest: Manifest) {
   ];
   const { prediction } = windowGrids(manifest, null);
   const reference = emptyWindow({ features: features.map(({ grid }) => grid), prediction });
-  return { rows: 10, features, prediction, reference };
+  return { rows: 10, features, prediction, outcome: null, tensors: [], reference };
 }

@@ -12,8 +12,8 @@ const plain = new Packr({ useRecords: false, variableMapSize: true });
 
 /** What the schema was when PROTOCOL_VERSION was last set. */
 const PINNED = {
-  version: 2,
-  sha256: '905ade82baa58e82b19923ae7dae2fa99f5403f3e8b937b3c8256431feaff693',
+  version: 3,
+  sha256: '30eab1930eca2bf059d49348203b029ed007a1ab152038a98859d5494207c1ca',
 };
 
 function kindOf(decode: () => unknown): string {

@@ -70,7 +70,7 @@ describe('window codec', () => {
       for (const x of reference) addNumeric(feature, grid, x);
     }
     expect(feature.moments.count).toBe(1_000_000);
-    expect(feature.counts).toHaveLength(32);
+    expect(feature.counts).toHaveLength(34);
     expect(encodeWindow(window).length - withoutFeature).toBeLessThanOrEqual(250);
   });
 

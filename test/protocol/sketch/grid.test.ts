@@ -17,7 +17,8 @@ describe('gridFromReference', () => {
       Array.from({ length: 1000 }, (_, k) => (k * 7919) % 1000),
       32,
     );
-    expect(counts).toHaveLength(32);
+    expect(counts).toHaveLength(34);
+    expect([counts.shift(), counts.pop()]).toEqual([0, 0]);
     expect(Math.min(...counts)).toBeGreaterThanOrEqual(31);
     expect(Math.max(...counts)).toBeLessThanOrEqual(32);
   });
@@ -35,6 +36,13 @@ describe('gridFromReference', () => {
     expect(countsOf([-7, -7, -7], 32)).toEqual([0, 3, 0]);
   });
 
+  it('has outer bins for what is out of the range of the reference, and only that', () => {
+    const grid = gridFromReference(Float64Array.of(1.5, 2, 3, 4), 4);
+    const bins = [1.5 - 2 ** -52, 1.5, 4, 4 + 2 ** -50].map((x) => binOf(grid, x));
+    expect(bins).toEqual([0, 1, 4, 5]);
+    expect(grid.edges).toHaveLength(5);
+  });
+
   it('has increasing edges, few bins and no bin heavier than about 1/bins but atoms', () => {
     fc.assert(
       fc.property(
@@ -45,7 +53,7 @@ describe('gridFromReference', () => {
           fc.pre(finite.length > 0);
           const { edges } = gridFromReference(Float64Array.from(x), bins);
           expect(edges.every((edge, k) => k === 0 || edges[k - 1] < edge)).toBe(true);
-          expect(edges.length + 1).toBeLessThanOrEqual(2 * bins - 1);
+          expect(edges.length + 1).toBeLessThanOrEqual(2 * bins + 1);
           for (let bin = 0; bin <= edges.length; bin += 1) {
             const values = finite.filter((value) => binOf({ edges }, value) === bin);
             if (new Set(values).size < 2) continue;
@@ -56,12 +64,12 @@ describe('gridFromReference', () => {
     );
   });
 
-  it('refuses a reference without finite values, and bins outside 2 to 128', () => {
+  it('refuses a reference without finite values, and bins outside 2 to 127', () => {
     expect(() => gridFromReference(Float64Array.of(NaN, Infinity))).toThrow(SketchError);
-    for (const bins of [1, 2.5, NaN, MAX_BINS / 2 + 1]) {
-      expect(() => gridFromReference(Float64Array.of(1), bins)).toThrow('from 2 to 128');
+    for (const bins of [1, 2.5, NaN, MAX_BINS / 2]) {
+      expect(() => gridFromReference(Float64Array.of(1), bins)).toThrow('from 2 to 127');
     }
-    expect(gridFromReference(Float64Array.of(1), MAX_BINS / 2).edges).toHaveLength(2);
+    expect(gridFromReference(Float64Array.of(1), MAX_BINS / 2 - 1).edges).toHaveLength(2);
   });
 });
 

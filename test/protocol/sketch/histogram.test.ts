@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { binTable } from '../../../protocol/sketch/bin-table.ts';
 import {
   addNumeric,
-  addNumericColumn,
+  addNumericBlock,
   emptyNumeric,
   mergeNumeric,
 } from '../../../protocol/sketch/histogram.ts';
@@ -23,22 +24,42 @@ it('puts every value in exactly one place', () => {
   );
 });
 
-it('counts a column of many tensors exactly as value by value', () => {
-  const width = 3;
-  const tensor = fc
-    .array(fc.tuple(anyNumber, anyNumber, anyNumber), { maxLength: 5 })
-    .map((rows) => ({ data: Float64Array.from(rows.flat()), rows: rows.length, width }));
+it('counts a block exactly as value by value, but for the rounding of mean and m2', () => {
   fc.assert(
-    fc.property(fc.array(tensor), fc.nat(width - 1), (parts, column) => {
+    fc.property(fc.array(fc.array(anyNumber)), (blocks) => {
       const together = emptyNumeric(GRID);
-      addNumericColumn(together, GRID, parts, column);
       const apart = emptyNumeric(GRID);
-      for (const { data, rows } of parts) {
-        for (let row = 0; row < rows; row += 1) addNumeric(apart, GRID, data[row * width + column]);
+      for (const block of blocks) {
+        const values = Float64Array.of(7, ...block, 7);
+        addNumericBlock(together, binTable(GRID), values, 1, values.length - 1);
+        for (const value of block) addNumeric(apart, GRID, value);
       }
-      expect(together).toEqual(apart);
+      const { mean, m2, ...range } = together.moments;
+      expect({ ...together, moments: { ...range, mean: 0, m2: 0 } }).toEqual({
+        ...apart,
+        moments: { ...apart.moments, mean: 0, m2: 0 },
+      });
+      const { count, min, max } = range;
+      if (count === 0) return;
+      const scale = Math.max(-min, max, 1e-150);
+      expect(Math.abs(mean - apart.moments.mean) / scale).toBeLessThan(1e-13 * count);
+      expect(Math.abs(m2 - apart.moments.m2) / scale / scale).toBeLessThan(1e-12 * count);
     }),
   );
+});
+
+it('keeps the variance of values far from 0, beside an outlier in front', () => {
+  const sketch = emptyNumeric(GRID);
+  const values = Float64Array.from({ length: 1000 }, (_, k) => 1.7e9 + Math.sin(k));
+  addNumericBlock(sketch, binTable(GRID), values, 0, values.length);
+  const [centred, plain] = [emptyNumeric(GRID), values.map((x) => x - 1.7e9)];
+  for (const x of plain) addNumeric(centred, GRID, x);
+  expect(sketch.moments.m2).toBeCloseTo(centred.moments.m2, 4);
+  const outlier = emptyNumeric(GRID);
+  addNumericBlock(outlier, binTable(GRID), Float64Array.of(1e12, ...plain), 0, 1001);
+  const mean = (1e12 + plain.reduce((a, b) => a + b, 0)) / 1001;
+  expect(outlier.moments.mean / mean).toBeCloseTo(1, 12);
+  expect(outlier.moments.m2 / (1e24 * (1000 / 1001))).toBeCloseTo(1, 9);
 });
 
 it('counts in bins closed on the left, with their sums', () => {

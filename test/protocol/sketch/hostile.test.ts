@@ -71,7 +71,7 @@ describe('bytes that no encoder writes', () => {
   it.each([
     ['a run of zeros past the last cell', categorical(3, 0, 3), '4 zeros at cell 0 of 3'],
     ['a run of zeros in two', categorical(3, 0, 0, 0, 1), '2 zeros at cell 1 of 3 after zeros'],
-    ['a third kind', sealed([...HEAD, 2, 0, 0, 0]), 'kind 2, must be 0 or 1'],
+    ['a fourth kind', sealed([...HEAD, 3, 0, 0, 0]), 'kind 3, must be 0, 1 or 2'],
     ['counts that sum above 2^53', categorical(2, ...largestCount(), 1), 'above 2^53 - 1'],
   ])('are refused: %s', (_, bytes, message) => {
     expect(() => decodeWindow(bytes)).toThrow(message);

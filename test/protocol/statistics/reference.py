@@ -12,7 +12,11 @@ import scipy
 import statsmodels
 from scipy import special, stats
 from scipy.spatial.distance import jensenshannon
-from statsmodels.stats.proportion import proportion_confint, proportions_ztest
+from statsmodels.stats.proportion import (
+    confint_proportions_2indep,
+    proportion_confint,
+    proportions_ztest,
+)
 
 mpmath.mp.dps = 60
 
@@ -77,6 +81,12 @@ def log_e_value(log_p):
     return float(mpmath.log((1 - p + p * log_p) / (p * mpmath.mpf(log_p) ** 2)))
 
 
+def equal_samples_log_p(n, steps):
+    """Of two samples of n values whose distribution functions lie steps / n apart at most."""
+    a = np.arange(n)
+    return float(np.log(stats.ks_2samp(a, a + steps - 0.5, method="exact").pvalue))
+
+
 P_VALUES = [0.01, 0.02, 0.03, 0.04, 0.5, 0.9, 1.0, 0.0, 0.0004, 0.02, 0.3]
 print(
     json.dumps(
@@ -103,6 +113,21 @@ print(
             "wilson": [
                 [k, n, *map(float, proportion_confint(k, n, alpha=0.05, method="wilson"))]
                 for k, n in ((0, 10), (1, 10), (5, 10), (10, 10), (45, 509), (1, 100000))
+            ],
+            "newcombe": [
+                [a, m, b, n, *map(float, confint_proportions_2indep(a, m, b, n, method="newcomb"))]
+                for a, m, b, n in ((45, 500, 60, 480), (0, 12, 5, 40), (9, 9, 3, 10), (500, 900, 20, 800))
+            ],
+            "normalQuantile": [
+                [p, float(stats.norm.ppf(p))]
+                for p in (1e-300, 1e-20, 1e-4, 0.025, 0.3, 0.4999, 0.5, 0.51, 0.9, 0.975, 0.9999)
+            ],
+            "normalLogSurvival": [
+                [z, float(stats.norm.logsf(z))] for z in (-9.0, -1.0, -1e-3, 0.0, 0.2, 1.96, 8.0, 40.0)
+            ],
+            "equalSamplesLogP": [
+                [n, steps, equal_samples_log_p(n, steps)]
+                for n, steps in ((30, 2), (30, 4), (30, 11), (30, 14), (30, 30), (7, 3), (500, 60), (300, 30))
             ],
             "twoProportions": [
                 [a, m, b, n, *map(float, proportions_ztest([b, a], [n, m]))]

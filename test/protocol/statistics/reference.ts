@@ -20,6 +20,10 @@ interface Reference {
   readonly kolmogorovLogSurvival: [t: number, logP: number][];
   readonly logGamma: [x: number, value: number][];
   readonly wilson: [successes: number, trials: number, low: number, high: number][];
+  readonly newcombe: [a: number, m: number, b: number, n: number, low: number, high: number][];
+  readonly normalQuantile: [p: number, z: number][];
+  readonly normalLogSurvival: [z: number, logP: number][];
+  readonly equalSamplesLogP: [n: number, steps: number, logP: number][];
   readonly twoProportions: [a: number, m: number, b: number, n: number, z: number, p: number][];
   readonly benjaminiHochberg: [pValues: number[], adjusted: number[]];
   readonly logEValue: [logP: number, logE: number][];
