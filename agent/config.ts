@@ -22,6 +22,8 @@ export interface AgentConfig {
   readonly featureServers: ReadonlyMap<string, string>;
   /** Where spans of requests go; null: nothing is traced. */
   readonly traces: { readonly url: string; readonly sample: number } | null;
+  /** Of the whole device for an hour, in whatever currency the operator counts; null: cost is not counted. */
+  readonly devicePrice: number | null;
   readonly engines: number;
   readonly cores: number;
   readonly maxBodyBytes: number;
@@ -43,6 +45,7 @@ export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [o
   --feature-server NAME=URL  a Feast feature server that deployments may name; several times
   --traces URL      OTLP/HTTP endpoint for spans, for example http://127.0.0.1:4318/v1/traces
   --trace-sample RATE  share of requests without a traceparent that are traced (default 0)
+  --device-price PRICE  of this host per hour, for cost per inference (or env DRIFTLINE_DEVICE_PRICE)
   --engines N       engine processes                           (default one per core, at most 4)
   --max-body BYTES  largest request body                       (default ${MAX_INFER_BODY_BYTES})
   --log-level LEVEL debug, info, warn, error or silent         (default info)
@@ -75,6 +78,7 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
     repositoryControl: values['repository-control'] ?? false,
     featureServers: featureServersOf(values['feature-server'] ?? []),
     traces: tracesOf(values.traces, values['trace-sample']),
+    devicePrice: priceOf(values['device-price'] ?? env.DRIFTLINE_DEVICE_PRICE),
     engines: integer(
       '--engines',
       values.engines ?? String(Math.min(cores, MAX_DEFAULT_ENGINES)),
@@ -110,6 +114,7 @@ function parse(argv: readonly string[]) {
         'feature-server': { type: 'string', multiple: true },
         traces: { type: 'string' },
         'trace-sample': { type: 'string' },
+        'device-price': { type: 'string' },
         engines: { type: 'string' },
         'max-body': { type: 'string' },
         'log-level': { type: 'string' },
@@ -162,6 +167,18 @@ function tracesOf(url: string | undefined, rate: string | undefined): AgentConfi
   }
   if (!isHttp(url)) throw wrong('--traces', url, 'an http or https URL');
   return { url, sample };
+}
+
+/** Dearer hosts than that are rented by nobody; the bound keeps sums of millionths exact. */
+const MAX_DEVICE_PRICE = 1_000_000;
+
+function priceOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const price = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || price > MAX_DEVICE_PRICE) {
+    throw wrong('--device-price', text, `a price per hour from 0 to ${MAX_DEVICE_PRICE}`);
+  }
+  return price;
 }
 
 function port(flag: string, text: string): number | null {

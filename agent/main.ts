@@ -14,12 +14,14 @@ async function main(): Promise<void> {
   const { DRIFTLINE_ENGINE: ordinal, DRIFTLINE_ENGINE_JOURNAL: journalPath } = process.env;
   if (process.send !== undefined && ordinal !== undefined && journalPath !== undefined) {
     const { runEngineWorker } = await import('./engine/worker.ts');
-    const { maxBodyBytes, cores, featureServers, traces } = readAgentConfig(argv, process.env);
+    const config = readAgentConfig(argv, process.env);
+    const { maxBodyBytes, cores, featureServers, traces, devicePrice } = config;
     const engines = Number(process.env.DRIFTLINE_ENGINES ?? 1);
     const version = packageVersion();
     const share = { engines, cores };
     await runEngineWorker({
       ...{ version, maxBodyBytes, share, journalPath, featureServers, traces },
+      devicePrice,
       onServing: letNewSpaceGrow,
       ordinal: Number(ordinal),
     });

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { DesiredMessage } from '../protocol/desired.ts';
+import type { Monitoring } from '../protocol/monitoring.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { CommandRunner } from './command/run-command.ts';
 import type { AgentConfig } from './config.ts';
@@ -10,6 +11,7 @@ import type { EngineDeath } from './engine/pool/engine-death.ts';
 import type { EngineProgram } from './engine/pool/engine-process.ts';
 import { EnginePool } from './engine/pool/pool.ts';
 import { messageOf } from './error.ts';
+import { LabelDesk } from './labels/label-desk.ts';
 import { Identity, newBoot } from './link/identity.ts';
 import { Link } from './link/link.ts';
 import { Outbox } from './link/outbox.ts';
@@ -35,6 +37,7 @@ export interface ServingUrls {
  *
  *     link ── desired ──▶ accept (verify, persist) ──▶ convergence: fetch → prepare → commit ──▶ report
  *     engines ── windows ──▶ window keeper ──▶ outbox (disk) ──▶ link ── ack ──▶ outbox
+ *     engines ── answered rows, labels ──▶ label desk (disk) ── windows of labels ──▶ window keeper
  *     engines ── deaths ──▶ convergence ── refused version ──▶ report
  */
 export class Supervisor {
@@ -43,6 +46,7 @@ export class Supervisor {
   readonly #identity: Identity;
   readonly #outbox: Outbox;
   readonly #windows: WindowKeeper;
+  readonly #labels: LabelDesk;
   readonly #desiredStore: DesiredStore;
   readonly #pool: EnginePool;
   readonly #convergence: Convergence;
@@ -86,6 +90,16 @@ export class Supervisor {
       onLost: (detail) => this.#event('outbox-full', detail),
       log: (level, message, detail) => log[level](detail, message),
     });
+    this.#labels = new LabelDesk({
+      folder: join(config.dataFolder, 'decisions'),
+      monitoringOf: (deployment) => this.#monitoringOf(deployment),
+      onWindow: (window) => this.#windows.keep(window),
+      onDrift: (detail) => {
+        log.warn({ detail }, 'concept drift');
+        this.#event('concept-drift', detail);
+      },
+      log: (level, message, detail) => log[level](detail, message),
+    });
     this.#pool = this.#createPool(program);
     this.#convergence = this.#createConvergence();
     this.#commands = new CommandRunner({
@@ -103,13 +117,23 @@ export class Supervisor {
       ports: { http: port, grpc: grpcPort },
       program,
       onWindow: (window) => this.#windows.keep(window),
+      onDecisions: (batch) => this.#labels.decided(batch),
       onDeath: (death) => this.#engineDied(death),
       onStartFailed: (detail) => {
         this.#log.warn({ detail }, 'engine not started');
         this.#event('engine-exited', detail);
       },
-      onQuestion: (question) => this.#convergence.change(question),
+      onQuestion: (question) =>
+        question.kind === 'feedback'
+          ? this.#labels.feedback(question.deployment, question.labels)
+          : this.#convergence.change(question),
     });
+  }
+
+  /** Null: not served here. */
+  #monitoringOf(deployment: string): Monitoring | null {
+    const plan = this.#convergence.serving?.deployments.find(({ name }) => name === deployment);
+    return plan === undefined ? null : (plan.monitoring ?? {});
   }
 
   #createConvergence(): Convergence {
@@ -171,6 +195,7 @@ export class Supervisor {
   /** Serves what the disk says first, then looks for the control plane. */
   async start(): Promise<ServingUrls> {
     const { host, metricsPort } = this.#config;
+    await this.#labels.start();
     const ports = await this.#pool.start();
     const url = `http://${host}:${ports.http}`;
     this.#servingUrl = url;
@@ -252,6 +277,7 @@ export class Supervisor {
       appliedGeneration: this.#convergence.applied,
       linkUp: this.#link?.online ?? false,
       outbox: this.telemetry,
+      labels: this.#labels.figures,
       connections: this.#pool.connections,
       supervisor: { rssBytes: rss, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 },
     };
@@ -271,6 +297,7 @@ export class Supervisor {
     this.#commands.stop();
     this.#metrics?.close();
     await this.#pool.stop();
+    await this.#labels.stop();
     await this.#windows.settled();
     this.#link?.stop();
     await this.#outbox.close();

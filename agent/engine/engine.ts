@@ -1,6 +1,10 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { executionOf } from '../../protocol/serving.ts';
 import { messageOf, Refusal } from '../error.ts';
+import type { DecisionBatch } from './decision-batch.ts';
+import { DecisionFeed } from './decision-feed.ts';
+import type { EnergyMeter } from './energy.ts';
+import { EvaluationQueue } from './evaluate/evaluation-queue.ts';
 import { type FeatureServerUrls, FeatureSteps } from './features/feature-steps.ts';
 import type { EngineHost } from './host.ts';
 import type { ComputeJournal } from './journal.ts';
@@ -9,6 +13,7 @@ import type { ModelToOpen, PreparedModel, ServingPlan, WindowMessage } from './m
 import { admit, type HostShare } from './model/admission.ts';
 import type { Runtime } from './model/runtime.ts';
 import type { Slot } from './model/slot.ts';
+import { CostMeter } from './observe/cost.ts';
 import type { Recorder } from './observe/recorder.ts';
 import { OpenSlots } from './open-slots.ts';
 import { closeGrpcServer, closeIdleGrpc, createGrpcServer } from './serve/grpc/grpc-server.ts';
@@ -30,6 +35,8 @@ export interface EngineOptions {
   /** What of the host is this engine's: how many engines share how many cores. */
   readonly share: HostShare;
   readonly onWindow: (window: WindowMessage) => void;
+  /** Takes what is remembered of answered rows until their labels come; absent: nothing is. */
+  readonly onDecisions?: (batch: DecisionBatch) => void;
   /** The host this engine is one of several of; null: it is alone. */
   readonly host?: EngineHost;
   /** Told which connections wait on a model that computes beside the serving thread. */
@@ -40,7 +47,16 @@ export interface EngineOptions {
   readonly featureServers?: FeatureServerUrls;
   /** Where spans of requests go; null or absent: nothing is traced. */
   readonly traces?: TraceOptions | null;
+  /** Price of the whole device for an hour, in the operator's currency; null or absent: not known. */
+  readonly devicePrice?: number | null;
+  /** Null or absent: the host's energy counters can't be read. */
+  readonly energy?: Pick<EnergyMeter, 'read'> | null;
 }
+
+/** A label that comes sooner than this after its answer may find it not remembered yet, and is kept for it. */
+const DECISIONS_EVERY_MS = 1_000;
+/** Numbers of engines that live at the same time. */
+const ENGINES = 256;
 
 /** How long a stopping engine waits for connections before it closes them. */
 const STOP_GRACE_MS = 3_000;
@@ -58,6 +74,11 @@ export class Engine {
   readonly #arms: LiveArms;
   readonly #features: FeatureSteps;
   readonly #tracer: Tracer | null;
+  /** Null: nobody keeps decisions. */
+  readonly #decisions: DecisionFeed | null;
+  readonly #decisionTimer: NodeJS.Timeout | null;
+  readonly #evaluations = new EvaluationQueue();
+  readonly #meter: CostMeter;
   /** Admitted versions, whether or not a plan names them yet. */
   readonly #slots: OpenSlots;
   /** Arms that are no longer served and still owe answers. */
@@ -73,15 +94,28 @@ export class Engine {
     const { ordinal, traces = null, featureServers = new Map() } = options;
     this.#tracer = traces === null ? null : new Tracer(traces, options.version, ordinal);
     this.#features = new FeatureSteps(featureServers);
-    this.#inference = new Inference({ state, waiting, tracer: this.#tracer });
+    // Rows are numbered from 0 in each: no two engines of a host may have the same number, not even after a restart.
+    const engine = Date.now() * ENGINES + (ordinal % ENGINES);
+    const { onDecisions } = options;
+    this.#decisions = onDecisions === undefined ? null : new DecisionFeed(engine, onDecisions);
+    this.#decisionTimer =
+      this.#decisions === null
+        ? null
+        : setInterval(() => this.#flushDecisions(), DECISIONS_EVERY_MS).unref();
+    this.#inference = new Inference({
+      ...{ state, waiting, tracer: this.#tracer },
+      onDecisions: () => this.#flushDecisions(),
+    });
     const steps = {
       ...{ state, waiting },
       answered: (job: AnsweredJob) => this.#inference.answered(job),
     };
-    this.#arms = new LiveArms(options.journal ?? null, steps, this.#features);
-    this.#clock = new WindowClock(options.ordinal, (windowMs, startMs) =>
-      this.#cut(windowMs, startMs),
-    );
+    const { devicePrice: perHour = null, share } = options;
+    this.#meter = new CostMeter({ perHour, engines: share.engines }, performance.now());
+    this.#arms = new LiveArms(options.journal ?? null, steps, this.#features, {
+      ...{ queue: this.#evaluations, meter: this.#meter, host: steps },
+    });
+    this.#clock = new WindowClock(engine, (windowMs, startMs) => this.#cut(windowMs, startMs));
     const { maxBodyBytes, version } = options;
     const server = {
       ...{ state, version },
@@ -130,6 +164,8 @@ export class Engine {
 
   /** Switches to a plan whose models are all prepared; what it no longer names drains and is released. */
   commit(plan: ServingPlan): void {
+    this.#inference.recordAnswered();
+    this.#flushDecisions();
     const named = new Set<Slot>();
     const { served, retired } = this.#arms.switchTo(plan.deployments, ({ serving }, arm) => {
       const slot = this.#slots.get(arm.manifest, executionOf(serving));
@@ -146,6 +182,7 @@ export class Engine {
       const window = this.#clock.open(windowMs);
       const timeoutUs = serving.batching?.timeoutUs ?? null;
       const arms = served.get(name) ?? [];
+      for (const { recorder, slot, arm } of arms) this.#decisions?.follow(recorder, slot, arm);
       deployments.set(name, { name, windowMs, window, timeoutUs, arms, unloaded });
     }
     this.#state = { generation: plan.generation, deployments };
@@ -157,10 +194,12 @@ export class Engine {
   }
 
   /** An arm that lost its place is cut when the answers it still owed have been counted. */
-  #retire({ recorder, windowMs, inFlight }: RetiredArm): void {
+  #retire({ recorder, windowMs, inFlight, evaluators, cost }: RetiredArm): void {
     const { startMs } = this.#clock.open(windowMs);
     const done = inFlight.drained().then(() => {
-      this.#inference.recordAnswered();
+      this.#settle();
+      this.#meter.remove(cost);
+      evaluators?.close();
       this.#emit(recorder, startMs, windowMs);
       this.#retired.delete(done);
     });
@@ -169,7 +208,7 @@ export class Engine {
 
   /** What was counted under the old length of a window is not part of a new one. */
   #cutResized(before: ServingState): void {
-    this.#inference.recordAnswered();
+    this.#settle();
     for (const { name, windowMs, window, arms } of before.deployments.values()) {
       const now = this.#state.deployments.get(name);
       if (now === undefined || now.windowMs === windowMs) continue;
@@ -177,8 +216,14 @@ export class Engine {
     }
   }
 
-  #cut(windowMs: number, startMs: number): void {
+  /** Everything that was answered until now is counted, and what it cost. */
+  #settle(): void {
     this.#inference.recordAnswered();
+    this.#meter.settle(performance.now(), this.#options.energy?.read() ?? null);
+  }
+
+  #cut(windowMs: number, startMs: number): void {
+    this.#settle();
     for (const deployment of this.#state.deployments.values()) {
       if (deployment.windowMs !== windowMs) continue;
       for (const arm of deployment.arms) this.#emit(arm.recorder, startMs, windowMs);
@@ -186,8 +231,15 @@ export class Engine {
   }
 
   #emit(recorder: Recorder, startMs: number, windowMs: number): void {
+    this.#decisions?.flush(recorder, startMs, windowMs);
     const window = recorder.cut(startMs, windowMs);
     if (window !== null) this.#options.onWindow(window);
+  }
+
+  #flushDecisions(): void {
+    for (const { arms, window, windowMs } of this.#state.deployments.values()) {
+      for (const { recorder } of arms) this.#decisions?.flush(recorder, window.startMs, windowMs);
+    }
   }
 
   /** What this engine has counted and what it is doing. */
@@ -229,7 +281,10 @@ export class Engine {
     ]);
     await Promise.all([...this.#retired]);
     this.#features.close();
+    this.#inference.recordAnswered();
+    this.#evaluations.close();
     this.#clock.stop();
+    if (this.#decisionTimer !== null) clearInterval(this.#decisionTimer);
     await Promise.all([this.#slots.close(), this.#tracer?.stop()]);
   }
 }

@@ -1,8 +1,14 @@
+import type { LabelResult, PostedLabel } from './posted-label.ts';
 import type { HostSnapshot } from './snapshot.ts';
 
 /** What an engine may ask of the host that it is one of several engines of. */
 export type Question =
   | { readonly kind: 'snapshot' }
+  | {
+      readonly kind: 'feedback';
+      readonly deployment: string;
+      readonly labels: readonly PostedLabel[];
+    }
   /** `version` null: every version of the deployment on this host. */
   | {
       readonly kind: 'load' | 'unload';
@@ -10,11 +16,16 @@ export type Question =
       readonly version: number | null;
     };
 
-/** Why a load or an unload is refused; each is an error code of the inference protocol. */
+/** What asks for another state of the host. */
+export type Change = Extract<Question, { kind: 'load' | 'unload' }>;
+
+/** Why a question is refused; each is an error code of the inference protocol. */
 export type HostRefusal = 'managed' | 'unknown_model' | 'unknown_version' | 'not_ready';
 
 export type Answer =
   | { readonly kind: 'snapshot'; readonly snapshot: HostSnapshot }
+  /** One for each label, in their order. */
+  | { readonly kind: 'feedback'; readonly results: readonly LabelResult[] }
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly code: HostRefusal; readonly message: string };
 

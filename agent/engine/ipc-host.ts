@@ -4,8 +4,17 @@ import type { FromEngine, ToEngine } from './messages.ts';
 
 /** A statistics request is not kept longer than this: its own engine's numbers are better than none. */
 const SNAPSHOT_TIMEOUT_MS = 1_000;
+/** A thousand labels take some milliseconds, unless the disk is slow. */
+const FEEDBACK_TIMEOUT_MS = 10_000;
 /** Loading may open a large model in every engine. */
 const CHANGE_TIMEOUT_MS = 60_000;
+
+const TIMEOUT_MS: Readonly<Record<Question['kind'], number>> = {
+  snapshot: SNAPSHOT_TIMEOUT_MS,
+  feedback: FEEDBACK_TIMEOUT_MS,
+  load: CHANGE_TIMEOUT_MS,
+  unload: CHANGE_TIMEOUT_MS,
+};
 
 /** The supervisor, asked over this process's IPC channel. */
 export class IpcHost implements EngineHost {
@@ -20,7 +29,7 @@ export class IpcHost implements EngineHost {
   async ask(question: Question): Promise<Answer> {
     this.#nextId += 1;
     const id = this.#nextId;
-    const timeoutMs = question.kind === 'snapshot' ? SNAPSHOT_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
+    const timeoutMs = TIMEOUT_MS[question.kind];
     const answer = await new Promise<Answer | null>((resolve) => {
       const timer = setTimeout(() => this.#settle(id, null), timeoutMs);
       this.#open.set(id, (settled) => {

@@ -1,5 +1,8 @@
 import type { Arm } from '../../protocol/ids.ts';
 import { rowTensorOf } from '../../protocol/profile.ts';
+import { ArmEvaluators } from './evaluate/arm-evaluators.ts';
+import type { EvaluationQueue } from './evaluate/evaluation-queue.ts';
+import type { EvaluatorHost } from './evaluate/model-evaluator.ts';
 import type { FeatureSteps } from './features/feature-steps.ts';
 import { InFlight } from './in-flight.ts';
 import { type ComputeJournal, journaled } from './journal.ts';
@@ -8,6 +11,7 @@ import { Batcher, type BatcherOptions } from './model/batcher.ts';
 import { batcherOptions } from './model/batching-policy.ts';
 import type { JobQueue } from './model/job-queue.ts';
 import type { Slot } from './model/slot.ts';
+import type { ArmCost, CostMeter } from './observe/cost.ts';
 import { Recorder } from './observe/recorder.ts';
 import { type PipelineHost, PipelineRunner } from './pipeline/pipeline-runner.ts';
 import { ModelStatistics } from './serve/model-statistics.ts';
@@ -18,6 +22,8 @@ interface LiveArm {
   readonly windowMs: number;
   readonly slot: Slot;
   readonly options: BatcherOptions;
+  /** What its evaluators were made from. */
+  readonly evaluators: string;
   readonly served: Omit<ServedArm, 'version' | 'share'>;
 }
 
@@ -26,6 +32,15 @@ export interface RetiredArm {
   readonly recorder: Recorder;
   readonly windowMs: number;
   readonly inFlight: InFlight;
+  readonly evaluators: ArmEvaluators | null;
+  readonly cost: ArmCost;
+}
+
+/** What arms are observed with beside their recorders; one of each for an engine. */
+export interface ArmObservers {
+  readonly queue: EvaluationQueue;
+  readonly meter: CostMeter;
+  readonly host: EvaluatorHost;
 }
 
 /** What outlives a switch of plans: counters, queues and sketches of each (deployment, version, arm). */
@@ -35,15 +50,18 @@ export class LiveArms {
   readonly #journal: Pick<ComputeJournal, 'computing'> | null;
   readonly #host: PipelineHost;
   readonly #features: FeatureSteps;
+  readonly #observers: ArmObservers;
 
   constructor(
     journal: Pick<ComputeJournal, 'computing'> | null,
     host: PipelineHost,
     features: FeatureSteps,
+    observers: ArmObservers,
   ) {
     this.#journal = journal;
     this.#host = host;
     this.#features = features;
+    this.#observers = observers;
   }
 
   /** The arms of a plan, built on what was there, and those that are gone. */
@@ -63,7 +81,7 @@ export class LiveArms {
       served.set(deployment.name, arms);
     }
     const retired = [...this.#arms].flatMap(([key, { windowMs, served: arm }]) =>
-      next.has(key) ? [] : [{ recorder: arm.recorder, inFlight: arm.inFlight, windowMs }],
+      next.has(key) ? [] : [{ ...arm, windowMs }],
     );
     this.#arms = next;
     this.#features.keepOnly(
@@ -73,6 +91,20 @@ export class LiveArms {
   }
 
   #live(key: string, deployment: PlannedDeployment, arm: Arm, slot: Slot): LiveArm {
+    const live = this.#serving(key, deployment, arm, slot);
+    const { evaluators: wanted = [], tensorSample = null } = deployment.monitoring ?? {};
+    live.served.recorder.tensorShare = tensorSample;
+    const text = JSON.stringify(wanted);
+    if (text === live.evaluators) return live;
+    live.served.evaluators?.close();
+    const { queue, host } = this.#observers;
+    const window = () => live.served.recorder.current;
+    const evaluators =
+      wanted.length === 0 ? null : new ArmEvaluators(deployment.name, wanted, queue, host, window);
+    return { ...live, evaluators: text, served: { ...live.served, evaluators } };
+  }
+
+  #serving(key: string, deployment: PlannedDeployment, arm: Arm, slot: Slot): LiveArm {
     const { name, windowMs, serving } = deployment;
     const options = batcherOptions(serving.batching ?? {}, slot);
     const features =
@@ -82,26 +114,29 @@ export class LiveArms {
     const asked = features?.asked ?? slot.manifest;
     const known = this.#arms.get(key);
     if (known === undefined) {
-      const { manifestDigest, manifest, grids } = slot;
+      const { manifestDigest, manifest, grids, watched } = slot;
+      const recorder = new Recorder(name, manifestDigest, arm, manifest, grids, watched);
       const served = {
         arm,
         slot,
-        recorder: new Recorder(name, manifestDigest, arm, manifest, grids),
+        recorder,
         batcher: this.#queue(name, slot, options),
         statistics: new ModelStatistics(),
         inFlight: new InFlight(),
         rowTensor: rowTensorOf(manifest),
         asked,
         features,
+        evaluators: null,
+        cost: this.#observers.meter.arm(() => recorder.current.cost),
       };
-      return { deployment: name, windowMs, slot, options, served };
+      return { deployment: name, windowMs, slot, options, evaluators: '[]', served };
     }
     const same = known.slot === slot && known.served.features === features;
     if (same && sameOptions(known.options, options)) return { ...known, windowMs };
     // What waits in the old queue is still answered by the session it was admitted to.
     const batcher = this.#queue(name, slot, options);
     const served = { ...known.served, slot, batcher, asked, features };
-    return { deployment: name, windowMs, slot, options, served };
+    return { ...known, windowMs, slot, options, served };
   }
 
   #queue(deployment: string, slot: Slot, options: BatcherOptions): JobQueue {

@@ -1,6 +1,8 @@
 import type { RefusalCode } from '../../protocol/error.ts';
 import type { Arm, Digest } from '../../protocol/ids.ts';
+import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { Execution, ReportedPlacement, Serving } from '../../protocol/serving.ts';
+import type { DecisionBatch } from './decision-batch.ts';
 import type { Answer, Question } from './host.ts';
 import type { EngineSnapshot } from './snapshot.ts';
 
@@ -33,6 +35,8 @@ export interface PlannedDeployment {
   readonly name: string;
   readonly windowMs: number;
   readonly serving: Serving;
+  /** How it is watched; absent: by the defaults of `monitoringInForce`. */
+  readonly monitoring?: Monitoring;
   readonly arms: readonly PlannedArm[];
   /** What a client of this host has unloaded: not among `arms`, and listed as unavailable. */
   readonly unloaded?: readonly UnloadedArm[];
@@ -106,6 +110,7 @@ export type FromEngine =
   | { readonly kind: 'started' }
   | EngineReply
   | WindowMessage
+  | DecisionBatch
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   | {
       readonly kind: 'connections';

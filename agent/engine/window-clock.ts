@@ -12,14 +12,14 @@ interface Cutter {
 
 /** One timer per window length: everything of that length is cut together, at wall-clock multiples. */
 export class WindowClock {
-  readonly #ordinal: number;
+  readonly #engine: number;
   readonly #onCut: (windowMs: number, startMs: number) => void;
   readonly #cutters = new Map<number, Cutter>();
   #agentTag = '';
 
-  /** `ordinal` tells the engines of one host apart inside decision ids. */
-  constructor(ordinal: number, onCut: (windowMs: number, startMs: number) => void) {
-    this.#ordinal = ordinal;
+  /** `engine` tells apart all engines that this host ever had, inside decision ids. */
+  constructor(engine: number, onCut: (windowMs: number, startMs: number) => void) {
+    this.#engine = engine;
     this.#onCut = onCut;
   }
 
@@ -64,7 +64,7 @@ export class WindowClock {
 
   #name(window: OpenWindow): void {
     const start = window.startMs.toString(36);
-    window.decisionPrefix = `${this.#agentTag}.${start}.${this.#ordinal.toString(36)}.`;
+    window.decisionPrefix = `${this.#agentTag}.${start}.${this.#engine.toString(36)}.`;
   }
 
   /** Cuts every open window now and stops. */

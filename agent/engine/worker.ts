@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { messageOf } from '../error.ts';
 import { Connections } from './connections.ts';
+import { EnergyMeter } from './energy.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { IpcHost } from './ipc-host.ts';
 import { ComputeJournal } from './journal.ts';
@@ -8,7 +9,8 @@ import type { FromEngine, ToEngine } from './messages.ts';
 import type { HostShare } from './model/placement.ts';
 import { createNodeRuntime } from './model/runtime-node.ts';
 
-export interface WorkerOptions extends Pick<EngineOptions, 'featureServers' | 'traces'> {
+export interface WorkerOptions
+  extends Pick<EngineOptions, 'featureServers' | 'traces' | 'devicePrice'> {
   readonly ordinal: number;
   readonly version: string;
   readonly maxBodyBytes: number;
@@ -33,11 +35,13 @@ export async function runEngineWorker(options: WorkerOptions): Promise<void> {
   const host = new IpcHost(send);
   const journal = new ComputeJournal(options.journalPath);
   const connections = new Connections(send, journal);
-  const { ordinal, version, maxBodyBytes, share, featureServers, traces } = options;
+  const { ordinal, version, maxBodyBytes, share, featureServers, traces, devicePrice } = options;
   const engine = new Engine({
     ...{ ordinal, version, maxBodyBytes, share, runtime, host, journal, featureServers, traces },
+    ...{ devicePrice, energy: EnergyMeter.open() },
     waiting: connections,
     onWindow: send,
+    onDecisions: send,
   });
   process.on('message', (message: ToEngine, socket: unknown) => {
     if (message.kind === 'answer') host.received(message);

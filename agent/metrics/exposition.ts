@@ -1,6 +1,7 @@
+import { Family } from '../../protocol/prometheus-text.ts';
 import type { ArmSnapshot, HostSnapshot, Timing } from '../engine/snapshot.ts';
+import type { LabelFigures } from '../labels/label-figures.ts';
 import { cumulativeLatency } from './latency-buckets.ts';
-import { Family } from './prometheus-text.ts';
 
 /** What the supervisor knows beside its engines. */
 export interface AgentFigures {
@@ -14,6 +15,7 @@ export interface AgentFigures {
     readonly produced: number;
   };
   readonly connections: number;
+  readonly labels: readonly LabelFigures[];
   readonly supervisor: {
     readonly rssBytes: number;
     readonly cpuUserSeconds: number;
@@ -30,6 +32,7 @@ export function renderMetrics(host: HostSnapshot, agent: AgentFigures): string {
     ...armFamilies(host.arms),
     ...processFamilies(host, agent),
     ...agentFamilies(host, agent),
+    ...labelFamilies(agent.labels),
   ];
   return families.map(String).join('');
 }
@@ -184,6 +187,31 @@ function spanFamilies({ processes }: HostSnapshot): Rendered {
     spans.add({ process, outcome: 'dropped' }, counts.dropped);
   }
   return processes.some((each) => each.spans !== undefined) ? [spans] : [];
+}
+
+/** Nothing where no row has been answered that could have a label. */
+function labelFamilies(figures: readonly LabelFigures[]): Rendered {
+  const rows = new Family('driftline_decisions', 'gauge', 'Answered rows that wait for labels');
+  const bytes = new Family('driftline_decisions_bytes', 'gauge', 'Disk that these rows take');
+  const evicted = new Family(
+    'driftline_decisions_evicted_total',
+    'counter',
+    'Answered rows forgotten to stay within bounds',
+  );
+  const labels = new Family('driftline_labels_total', 'counter', 'Labels by what became of them');
+  const drifts = new Family(
+    'driftline_concept_drift_detections_total',
+    'counter',
+    'Changes of the error rate that detectors have found',
+  );
+  for (const { deployment: model, ...figure } of figures) {
+    rows.add({ model }, figure.rows);
+    bytes.add({ model }, figure.bytes);
+    evicted.add({ model }, figure.evicted);
+    for (const [result, n] of Object.entries(figure.labels)) labels.add({ model, result }, n);
+    for (const [detector, n] of Object.entries(figure.drifts)) drifts.add({ model, detector }, n);
+  }
+  return [rows, bytes, evicted, labels, drifts];
 }
 
 function agentFamilies({ engines }: HostSnapshot, agent: AgentFigures): Rendered {

@@ -3,7 +3,7 @@ import type { Digest } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { ReportedPlacement } from '../../protocol/serving.ts';
 import type { EventMessage } from '../../protocol/telemetry.ts';
-import type { Answer, Question } from '../engine/host.ts';
+import type { Answer, Change } from '../engine/host.ts';
 import { MANAGED } from '../engine/host.ts';
 import type { ModelFiles, PreparedModel, ServingPlan } from '../engine/messages.ts';
 import type { EngineDeath } from '../engine/pool/engine-death.ts';
@@ -244,7 +244,7 @@ export class Convergence {
   }
 
   /** Load or unload at a client's wish. Resolves when all engines have followed. */
-  async change(question: Exclude<Question, { kind: 'snapshot' }>): Promise<Answer> {
+  async change(question: Change): Promise<Answer> {
     const { kind, deployment, version } = question;
     if (!this.#options.repositoryControl) return refused('managed', `cannot ${kind}: ${MANAGED}`);
     const meant = versionsMeant(this.#desired, deployment, version);

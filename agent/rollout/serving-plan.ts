@@ -29,7 +29,7 @@ export function planServing(
   fallbacks: ReadonlyMap<string, PlannedArm> = new Map(),
 ): ServingPlan {
   const deployments = desired.deployments.flatMap((wanted): PlannedDeployment[] => {
-    const { name, windowMs, serving } = wanted;
+    const { name, windowMs, serving, monitoring } = wanted;
     const usable = wanted.arms.filter((arm) => !refused.has(arm.manifest)).map(planned);
     const pinned = usable.filter((arm) => arm.arm === 'pinned');
     let shared = usable.filter((arm) => arm.arm !== 'pinned');
@@ -48,7 +48,7 @@ export function planServing(
     }
     if (shared.length === 0) return [];
     const beside = pinned.filter((arm) => !shared.some((one) => one.manifest === arm.manifest));
-    return [{ name, windowMs, serving, arms: [...wholeShare(shared), ...beside] }];
+    return [{ name, windowMs, serving, monitoring, arms: [...wholeShare(shared), ...beside] }];
   });
   return { agent: desired.agent, generation: desired.generation, deployments };
 }

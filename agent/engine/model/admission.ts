@@ -50,6 +50,8 @@ export async function admit(
     session,
     placement,
     rowsIndependent: await rowsIndependent(session, manifest, golden),
+    validation: profile?.reference.outcome ?? null,
+    watched: profile?.tensors ?? [],
   });
 }
 

@@ -1,7 +1,9 @@
 import type { Manifest } from '../../../protocol/manifest.ts';
 import type { PipelinePlan } from '../../../protocol/pipeline/plan.ts';
 import type { Provider } from '../../../protocol/serving.ts';
+import type { OutcomeSketch } from '../../../protocol/sketch/outcome.ts';
 import type { WindowGrids } from '../../../protocol/sketch/window.ts';
+import type { WatchedTensor } from '../../../protocol/tensor-profile.ts';
 import { InFlight } from '../in-flight.ts';
 import type { NodeCounts, Session } from './runtime.ts';
 
@@ -33,6 +35,10 @@ export interface AdmittedVersion {
   readonly rowsIndependent: boolean;
   /** A version that is a graph of other deployments; its session is never run. */
   readonly pipeline?: PipelinePlan;
+  /** What the version got wrong on its baseline; absent where the baseline has no labels. */
+  readonly validation?: OutcomeSketch | null;
+  /** How its embeddings and images are watched. */
+  readonly watched?: readonly WatchedTensor[];
 }
 
 /**
@@ -47,6 +53,8 @@ export class Slot {
   readonly placement: Placement;
   readonly rowsIndependent: boolean;
   readonly pipeline: PipelinePlan | null;
+  readonly validation: OutcomeSketch | null;
+  readonly watched: readonly WatchedTensor[];
   readonly inFlight = new InFlight();
 
   constructor(version: AdmittedVersion) {
@@ -57,6 +65,8 @@ export class Slot {
     this.placement = version.placement;
     this.rowsIndependent = version.rowsIndependent;
     this.pipeline = version.pipeline ?? null;
+    this.validation = version.validation ?? null;
+    this.watched = version.watched ?? [];
   }
 
   /** Resolves when the last request has left and the session's memory is given back. */

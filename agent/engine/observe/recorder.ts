@@ -1,34 +1,21 @@
 import type { Arm } from '../../../protocol/ids.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
 import { encodeWindow } from '../../../protocol/sketch/codec.ts';
-import {
-  addCategory,
-  type CategoricalSketch,
-  type CategoryIndex,
-  categoryIndex,
-} from '../../../protocol/sketch/frequency.ts';
-import type { HistogramGrid } from '../../../protocol/sketch/grid.ts';
-import {
-  addNumericColumn,
-  type NumericSketch,
-  type TensorRows,
-} from '../../../protocol/sketch/histogram.ts';
 import { addLatency } from '../../../protocol/sketch/latency.ts';
 import {
   emptyWindow,
-  type FeatureGrid,
   type FeatureSketch,
   type WindowGrids,
   type WindowSketch,
 } from '../../../protocol/sketch/window.ts';
+import type { WatchedTensor } from '../../../protocol/tensor-profile.ts';
 import type { Gaps } from '../features/assemble.ts';
 import type { WindowMessage } from '../messages.ts';
 import type { Tensor } from '../model/runtime.ts';
-
-/** A watched column: where it lies in which tensor, and where it is counted. */
-type Column =
-  | { kind: 'numeric'; tensor: string; index: number; grid: HistogramGrid }
-  | { kind: 'categorical'; tensor: string; index: number; cells: CategoryIndex };
+import type { RequestParameters } from '../serve/request-parameters.ts';
+import { OutcomeObserver } from './outcomes.ts';
+import { TensorObserver } from './tensors.ts';
+import { WatchedColumns } from './watched-columns.ts';
 
 /** An answered request as it is counted. */
 export interface Answered {
@@ -39,6 +26,11 @@ export interface Answered {
   readonly latencyUs: number;
   /** Elements of its inputs that stand for values that could not be had. */
   readonly gaps: Gaps | null;
+  /** The number at the end of its decision id; absent where nobody can name it: steps of pipelines, baselines. */
+  readonly decisionRow?: number;
+  /** The id that the caller gave it. */
+  readonly callerId?: string | null;
+  readonly parameters?: RequestParameters | null;
 }
 
 /**
@@ -50,8 +42,13 @@ export class Recorder {
   readonly manifestDigest: string;
   readonly arm: Arm;
   readonly #grids: WindowGrids;
-  readonly #columns: readonly Column[];
-  readonly #prediction: Column | null;
+  readonly #features: WatchedColumns;
+  readonly #prediction: WatchedColumns | null;
+  /** Groups, scores and what labels will be joined to; null where there is no prediction. */
+  readonly outcomes: OutcomeObserver | null;
+  readonly #watched: readonly WatchedTensor[];
+  #tensors: TensorObserver | null = null;
+  #tensorShare: number | null = null;
   #window: WindowSketch;
 
   constructor(
@@ -60,15 +57,34 @@ export class Recorder {
     arm: Arm,
     manifest: Manifest,
     grids: WindowGrids,
+    watched: readonly WatchedTensor[] = [],
   ) {
     this.deployment = deployment;
     this.manifestDigest = manifestDigest;
     this.arm = arm;
     this.#grids = grids;
-    this.#columns = manifest.features.map((feature, at) => columnOf(feature, grids.features[at]));
+    const { features, prediction } = manifest;
+    this.#features = new WatchedColumns(features, grids.features, 'inputs');
     this.#prediction =
-      manifest.prediction === null ? null : columnOf(manifest.prediction, grids.prediction);
-    this.#window = emptyWindow(grids);
+      prediction === null ? null : new WatchedColumns([prediction], [grids.prediction], 'outputs');
+    this.outcomes = grids.outcome ? new OutcomeObserver(manifest, grids.outcome) : null;
+    this.#watched = watched;
+    if (watched.length > 0) this.#tensors = new TensorObserver(watched);
+    this.#window = this.#open();
+  }
+
+  #open(): WindowSketch {
+    const window = emptyWindow(this.#grids);
+    this.#features.open(window.features);
+    this.#prediction?.open([window.prediction]);
+    return window;
+  }
+
+  /** Part of the rows whose whole tensors are looked at; null: by the kind of tensor. */
+  set tensorShare(share: number | null) {
+    if (share === this.#tensorShare || this.#watched.length === 0) return;
+    this.#tensorShare = share;
+    this.#tensors = new TensorObserver(this.#watched, share);
   }
 
   /** Answered requests, in their order. Counted column by column: several at once cost a third of one by one. */
@@ -79,36 +95,19 @@ export class Recorder {
       window.rows += answers[at].rows;
       addLatency(window.latency, answers[at].latencyUs);
     }
-    const whole = answers.every(({ gaps }) => gaps === null)
-      ? answers
-      : answers.filter((answer) => answer.gaps === null || this.#withGaps(answer, answer.gaps));
-    const parts = new Map<string, Parts>();
-    for (let at = 0; at < this.#columns.length; at += 1) {
-      const column = this.#columns[at];
-      let part = parts.get(column.tensor);
-      if (part === undefined) {
-        part = partsOf(whole, 'inputs', column.tensor);
-        parts.set(column.tensor, part);
+    const whole = answers.every(hasNoGaps) ? answers : answers.filter(hasNoGaps);
+    this.#features.count(whole);
+    if (whole !== answers) {
+      for (const answer of answers) {
+        if (answer.gaps !== null) this.#features.countWithGaps(answer, answer.gaps);
       }
-      countColumn(column, part, window.features[at]);
     }
+    if (window.outcome !== null) this.outcomes?.answered(answers, window.outcome);
+    this.#tensors?.answered(answers, window.tensors);
     if (this.#prediction === null) return;
     const before = nonFinite(window.prediction);
-    const outputs = partsOf(answers, 'outputs', this.#prediction.tensor);
-    countColumn(this.#prediction, outputs, window.prediction);
+    this.#prediction.count(answers);
     window.nonFiniteOutputs += nonFinite(window.prediction) - before;
-  }
-
-  /** Counts the inputs of a request with gaps by itself; false, because that is done then. */
-  #withGaps(answer: Answered, gaps: Gaps): false {
-    for (const [at, column] of this.#columns.entries()) {
-      const sketch = this.#window.features[at];
-      const missing = gaps.get(column.tensor);
-      const parts = partsOf([answer], 'inputs', column.tensor);
-      if (missing === undefined) countColumn(column, parts, sketch);
-      else countWithGaps(column, parts, sketch, missing);
-    }
-    return false;
   }
 
   /** A request that was right and still failed: the model threw, or answered what JSON can't carry. */
@@ -121,7 +120,7 @@ export class Recorder {
   cut(windowStartMs: number, windowMs: number): WindowMessage | null {
     const finished = this.#window;
     if (finished.requests === 0) return null;
-    this.#window = emptyWindow(this.#grids);
+    this.#window = this.#open();
     return {
       kind: 'window',
       deployment: this.deployment,
@@ -139,66 +138,10 @@ export class Recorder {
   }
 }
 
-function columnOf(place: { tensor: string; index: number }, grid: FeatureGrid): Column {
-  const { tensor, index } = place;
-  return grid.kind === 'numeric'
-    ? { kind: 'numeric', tensor, index, grid }
-    : { kind: 'categorical', tensor, index, cells: categoryIndex(grid) };
+function hasNoGaps({ gaps }: Answered): boolean {
+  return gaps === null;
 }
 
 function nonFinite(sketch: FeatureSketch): number {
   return sketch.kind === 'numeric' ? sketch.nonFinite : 0;
-}
-
-/** One tensor of several requests. */
-interface Parts {
-  readonly present: readonly TensorRows[];
-  /** Rows of the requests that lack it. */
-  readonly absentRows: number;
-}
-
-function partsOf(answers: readonly Answered[], side: 'inputs' | 'outputs', tensor: string): Parts {
-  const present: TensorRows[] = [];
-  let absentRows = 0;
-  for (let at = 0; at < answers.length; at += 1) {
-    const { rows } = answers[at];
-    const found = answers[at][side].get(tensor);
-    if (found === undefined) absentRows += rows;
-    else present.push({ data: found.data, rows, width: rows === 0 ? 0 : found.data.length / rows });
-  }
-  return { present, absentRows };
-}
-
-/** As `countColumn`; elements at the places in `missing` are counted as missing. */
-function countWithGaps(
-  column: Column,
-  { present, absentRows }: Parts,
-  sketch: FeatureSketch,
-  missing: ReadonlySet<number>,
-): void {
-  sketch.missing += absentRows;
-  for (const { data, rows, width } of present) {
-    for (let row = 0, at = column.index; row < rows; row += 1, at += width) {
-      if (missing.has(at)) sketch.missing += 1;
-      else {
-        const one = { present: [{ data: [data[at]], rows: 1, width: 1 }], absentRows: 0 };
-        countColumn({ ...column, index: 0 }, one, sketch);
-      }
-    }
-  }
-}
-
-function countColumn(column: Column, parts: Parts, sketch: FeatureSketch): void {
-  sketch.missing += parts.absentRows;
-  if (column.kind === 'numeric') {
-    addNumericColumn(sketch as NumericSketch, column.grid, parts.present, column.index);
-    return;
-  }
-  const categorical = sketch as CategoricalSketch;
-  for (const { data, rows, width } of parts.present) {
-    for (let row = 0, at = column.index; row < rows; row += 1, at += width) {
-      const value = data[at];
-      addCategory(categorical, column.cells, typeof value === 'bigint' ? Number(value) : value);
-    }
-  }
 }

@@ -202,6 +202,7 @@ export class EngineProcess {
       case 'started':
         return;
       case 'window':
+      case 'decisions':
       case 'ask':
       case 'connections':
         onNotice(message);

@@ -1,4 +1,5 @@
 import { AgentError, messageOf } from '../../error.ts';
+import type { DecisionBatch } from '../decision-batch.ts';
 import type { Answer, Question } from '../host.ts';
 import type {
   ModelToOpen,
@@ -28,6 +29,8 @@ export interface PoolOptions {
   readonly ports: Readonly<Record<Transport, number | null>>;
   readonly program: EngineProgram;
   onWindow(window: WindowMessage): void;
+  /** Rows that were answered, to be remembered for their labels. */
+  onDecisions(batch: DecisionBatch): void;
   /** An engine ended that was not told to. */
   onDeath(death: EngineDeath): void;
   /** A new engine could not be brought to serve; another is tried. */
@@ -208,6 +211,9 @@ export class EnginePool {
     switch (notice.kind) {
       case 'window':
         this.#options.onWindow(notice);
+        return;
+      case 'decisions':
+        this.#options.onDecisions(notice);
         return;
       case 'connections':
         for (const note of notice.notes) engine.noted(note);

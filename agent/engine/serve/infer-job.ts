@@ -82,10 +82,11 @@ export class InferJob implements BatchJob {
     const arm = this.#arm;
     const fetched = this.#fetched;
     try {
+      const decisionRow = this.#inference.nextDecision(this.rows);
       const from = {
         deployment: this.#deployment.name,
         version: arm.version,
-        decision: this.#inference.nextDecision(this.#deployment, this.rows),
+        decision: this.#deployment.window.decisionPrefix + decisionRow.toString(36),
         arm: arm.arm,
         generation: this.#generation,
         featuresDefaulted: fetched === null ? 0 : fetched.defaulted,
@@ -103,6 +104,9 @@ export class InferJob implements BatchJob {
         answeredMs,
         latencyUs: (answeredMs - call.startedMs) * 1000,
         gaps: fetched === null ? null : fetched.gaps,
+        decisionRow,
+        callerId: this.#request.id,
+        parameters: this.parameters,
       });
       if (this.#trace !== null) this.#traced(this.#trace, from.decision, times, answeredMs);
     } catch (error) {

@@ -11,13 +11,7 @@ import { type Admitted, codeOf, countFailure, deadlineOf, InferJob, refuse } fro
 import type { InferRequest } from './infer-request.ts';
 import type { Provenance } from './infer-response.ts';
 import { OipError } from './oip-error.ts';
-import {
-  armFor,
-  deploymentOf,
-  type ServedArm,
-  type ServedDeployment,
-  type ServingState,
-} from './routing.ts';
+import { armFor, deploymentOf, type ServedArm, type ServingState } from './routing.ts';
 
 /** One request, whatever carried it. `answer` and `refuse` write; one of them is called once, unless the client left. */
 export interface InferCall {
@@ -53,6 +47,8 @@ export interface InferenceContext {
   readonly waiting: WaitingObserver | null;
   /** Null: no request is traced. */
   readonly tracer: Tracer | null;
+  /** More rows are remembered for their labels than should wait to be written down. */
+  onDecisions?(): void;
 }
 
 /**
@@ -118,11 +114,11 @@ export class Inference {
     }
   }
 
-  /** A decision id that names its place: agent, window, engine, row. */
-  nextDecision(deployment: ServedDeployment, rows: number): string {
+  /** The last part of a decision id, which names the place of a row: agent, window, engine, row. */
+  nextDecision(rows: number): number {
     const row = this.#decisions;
     this.#decisions += rows === 0 ? 1 : rows;
-    return deployment.window.decisionPrefix + row.toString(36);
+    return row;
   }
 
   answered(job: AnsweredJob): void {
@@ -150,11 +146,19 @@ export class Inference {
     for (let from = 0, at = 0; at < answered.length; at += 1) {
       const { arm, rows, times, startedMs, parsedMs, answeredMs } = answered[at];
       arm.statistics.answered(rows, times, startedMs, parsedMs, answeredMs);
+      // The time of a pipeline is that of its steps, and is counted there.
+      if (times.first && arm.slot.pipeline === null) {
+        arm.cost.computed(times.endedMs - times.startedMs);
+      }
       if (at + 1 < answered.length && answered[at + 1].arm.recorder === arm.recorder) continue;
-      arm.recorder.answered(
-        from === 0 && at + 1 === answered.length ? answered : answered.slice(from, at + 1),
-      );
+      const run =
+        from === 0 && at + 1 === answered.length ? answered : answered.slice(from, at + 1);
+      arm.recorder.answered(run);
+      arm.evaluators?.answered(run);
       from = at + 1;
+      if ((arm.recorder.outcomes?.decisions ?? 0) >= MAX_WAITING_DECISIONS) {
+        this.#context.onDecisions?.();
+      }
     }
   }
 }
@@ -163,6 +167,8 @@ export class Inference {
 const COUNT_TOGETHER = 64;
 /** Where requests are rarer than that. Far below a window, and what a crash can lose. */
 const COUNT_WITHIN_MS = 10;
+/** Rows of one arm that wait to be written down: 1 MB of them. */
+const MAX_WAITING_DECISIONS = 32_768;
 /** Requests of large tensors are counted as soon as their turn is over, so that their memory is not held. */
 const MAX_HELD_ELEMENTS = 16_384;
 
@@ -179,6 +185,8 @@ export interface AnsweredJob extends Answered {
   readonly startedMs: number;
   readonly parsedMs: number;
   readonly answeredMs: number;
+  /** It was asked to score another answer, and is not scored itself. */
+  readonly evaluation?: boolean;
 }
 
 /** A request that is not traced here may still be part of a trace: whoever is called next shall know. */

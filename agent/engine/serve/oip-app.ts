@@ -5,6 +5,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { EngineHost } from '../host.ts';
 import { missingSteps } from '../pipeline/missing-steps.ts';
 import type { EngineSnapshot } from '../snapshot.ts';
+import { addFeedbackRoute } from './feedback.ts';
 import { modelStatistics } from './host-statistics.ts';
 import { refuseUnread } from './http-refusal.ts';
 import { modelConfig, PIPELINE_PLATFORM } from './model-config.ts';
@@ -47,6 +48,7 @@ export function createOipApp(server: OipServer): Hono {
   addServerRoutes(app, server);
   addRepositoryRoutes(app, server);
   addModelRoutes(app, server);
+  addFeedbackRoute(app, server);
   app.notFound((c) => {
     const path = c.req.path.slice(0, SHOWN_CHARACTERS);
     return answerError(c, 'unknown_path', `no route ${path}; inference is under /v2/models`);

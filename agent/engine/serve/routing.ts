@@ -1,10 +1,12 @@
 import type { Arm } from '../../../protocol/ids.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
+import type { ArmEvaluators } from '../evaluate/arm-evaluators.ts';
 import type { FeatureStep } from '../features/feature-step.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { UnloadedArm } from '../messages.ts';
 import type { JobQueue } from '../model/job-queue.ts';
 import type { Slot } from '../model/slot.ts';
+import type { ArmCost } from '../observe/cost.ts';
 import type { Recorder } from '../observe/recorder.ts';
 import type { OpenWindow } from '../window-clock.ts';
 import type { ModelStatistics } from './model-statistics.ts';
@@ -26,6 +28,9 @@ export interface ServedArm {
   readonly asked: Manifest;
   /** What is fetched between a request and the model; null: nothing. */
   readonly features: FeatureStep | null;
+  /** What scores a share of its answers; null: nothing does. */
+  readonly evaluators: ArmEvaluators | null;
+  readonly cost: ArmCost;
 }
 
 export interface ServedDeployment {

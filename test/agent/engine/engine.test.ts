@@ -90,7 +90,7 @@ describe('an engine', () => {
       id: 'abc',
       parameters: { arm: 'stable', generation: 1 },
     });
-    expect(answer.parameters.decision_id).toMatch(/^0123456789ab\.[0-9a-z]+\.0\.[0-9a-z]+$/);
+    expect(answer.parameters.decision_id).toMatch(/^0123456789ab(\.[0-9a-z]+){3}$/);
     const scores = answer.outputs.find((output) => output.name === 'probabilities');
     expect(scores?.data).toHaveLength(4);
   });

@@ -37,6 +37,16 @@ const agent: AgentFigures = {
   linkUp: true,
   outbox: { pending: 1, dropped: 0, produced: 9 },
   connections: 5,
+  labels: [
+    {
+      deployment: 'loans',
+      labels: { joined: 7, duplicate: 1, conflicting: 0, unknown: 2, expired: 0, invalid: 0 },
+      rows: 90,
+      bytes: 4000,
+      evicted: 3,
+      drifts: { adwin: 1 },
+    },
+  ],
   supervisor: { rssBytes: 6e7, cpuUserSeconds: 1, cpuSystemSeconds: 1 },
 };
 const text = renderMetrics(host, agent);

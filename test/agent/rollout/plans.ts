@@ -29,7 +29,7 @@ export function desiredFor(wanted: ServingPlan, generation: number): DesiredStat
   return {
     ...{ agent: wanted.agent, generation, issuedAt: 0, expiresAt: 1 },
     deployments: wanted.deployments.map(({ name, windowMs, serving, arms }) => ({
-      ...{ name, windowMs, serving },
+      ...{ name, windowMs, serving, monitoring: {} },
       arms: arms.map((arm) => ({ ...arm, model: name })),
     })),
   };

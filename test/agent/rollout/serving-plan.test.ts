@@ -33,6 +33,7 @@ function desired(generation: number, ...deployments: [string, ...DesiredArm[]][]
       name,
       windowMs: 1000,
       serving: { engines: 2 },
+      monitoring: {},
       arms,
     })),
   };

@@ -60,12 +60,16 @@ function tiled({ datatype, shape, data }: Tensor, rows: number): Tensor {
 
 type Column = readonly (number | string)[];
 
+/** Of a hashed feature nobody knows the values. */
+const UNKNOWN: Column = [];
+
 function columnOf(
   grid: FeatureGrid,
   sketch: FeatureSketch,
   rows: number,
   random: () => number,
 ): Column {
+  if (grid.kind === 'hashed' || sketch.kind === 'hashed') return UNKNOWN;
   if (grid.kind === 'categorical' || sketch.kind === 'categorical') {
     const values: Column = grid.kind === 'categorical' ? grid.values : [];
     const start = Math.floor(random() * values.length);
