@@ -1,15 +1,19 @@
 import type { Logger } from 'pino';
 import type { SigningKey } from '../../protocol/signing.ts';
+import type { Notify } from '../notify/desk.ts';
 import type { Blobs } from '../store/blobs.ts';
 import type { Store } from '../store/database.ts';
 import { mountAgents } from './agents.ts';
+import { mountAlerts } from './alerts.ts';
 import { Api } from './api.ts';
 import { mountArtifacts } from './artifacts.ts';
 import { mountAudit } from './audit.ts';
+import { mountChannels } from './channels.ts';
 import { mountDeployments } from './deployments.ts';
 import { mountDocs } from './docs.ts';
 import { mountHealth } from './health.ts';
 import { hostCheck } from './host-check.ts';
+import { mountMetrics } from './metrics.ts';
 import { mountModels } from './models.ts';
 import { mountMonitoring } from './monitoring.ts';
 import { onError, onNotFound } from './problem.ts';
@@ -23,6 +27,7 @@ export interface AppDeps extends Services {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly key: SigningKey;
+  readonly notify: Notify;
   /** Host names, in lower case, that clients may use besides `localhost` and IP addresses. */
   readonly hostNames: ReadonlySet<string>;
   readonly log: Logger;
@@ -45,7 +50,10 @@ export function createApp(deps: AppDeps): Api {
   mountDeployments(api, deps);
   mountRollouts(api, store, deps);
   mountTuning(api, deps);
-  mountMonitoring(api, store, deps.monitoring, now);
+  mountMonitoring(api, deps.monitoring, now);
+  mountAlerts(api, deps);
+  mountChannels(api, deps);
+  mountMetrics(api, deps);
   mountAgents(api, deps);
   mountTokens(api, store, now);
   mountAudit(api, store, deps.stopping);

@@ -40,6 +40,10 @@ export const GRANTS = {
   'fleet:enrol': ['admin'],
   'audit:read': PEOPLE,
   'token:write': ['admin'],
+  'alert:write': OPERATORS,
+  'channel:read': PEOPLE,
+  // Who sets a channel decides where evidence goes and what this host connects to.
+  'channel:write': ['admin'],
 } as const satisfies Record<string, readonly Caller['role'][]>;
 
 export type Permission = keyof typeof GRANTS;

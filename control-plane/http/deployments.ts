@@ -8,6 +8,7 @@ import {
   versionNumberSchema,
 } from '../../protocol/ids.ts';
 import { MAX_PINNED, MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
+import { monitoringSchema } from '../../protocol/monitoring.ts';
 import { reportedArmSchema } from '../../protocol/report.ts';
 import { type Serving, servingSchema } from '../../protocol/serving.ts';
 import { ControlError } from '../error.ts';
@@ -48,6 +49,11 @@ const requestSchema = z.strictObject({
       'How hosts execute it, as a whole; absent keeps what is set, {} leaves all to tunings and hosts.',
     ),
   tuned: z.strictObject({}).optional().describe('{} forgets what the latest tuning recommends.'),
+  monitoring: monitoringSchema
+    .optional()
+    .describe(
+      'How it is watched, as a whole; absent keeps what is set, {} goes back to the defaults.',
+    ),
   pinned: z
     .array(versionNumberSchema)
     .max(MAX_PINNED)
@@ -72,6 +78,7 @@ export const deploymentSchema = z.object({
     '`serving`, and `tuned` where that is silent: what hosts are told.',
   ),
   pinned: z.array(versionNumberSchema),
+  monitoring: monitoringSchema.describe('How it is watched; what is not there has its default.'),
 });
 
 const statusSchema = deploymentSchema.extend({

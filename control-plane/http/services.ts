@@ -5,7 +5,6 @@ import type { Command, CommandOutcome } from '../../protocol/command.ts';
 import {
   type AgentId,
   agentIdSchema,
-  armSchema,
   digestSchema,
   labelsSchema,
   nameSchema,
@@ -13,6 +12,8 @@ import {
   versionNumberSchema,
 } from '../../protocol/ids.ts';
 import type { Actor } from '../audit/record.ts';
+import type { MonitoringQuery } from '../reading/query.ts';
+import type { MonitoringView } from './monitoring-view.ts';
 
 /** What the HTTP API asks of the modules behind it. They are implemented beside `link/hub.ts`. */
 
@@ -130,8 +131,13 @@ export const driftViewSchema = z.object({
     z.object({
       /** The stream's key, `feature:NAME` or `prediction`. */
       stream: z.string(),
+      kind: z.string().describe('What is watched: feature, missing, latency, fairness, …'),
       name: z.string(),
       verdict: verdictSchema,
+      /** Of an alert; null otherwise. */
+      severity: z.enum(['low', 'high', 'critical']).nullable(),
+      /** Latest effect in units of the smallest one that alerts. */
+      effect: z.number().nullable(),
       /** Rows of the latest evaluated group of windows. */
       rows: z.number(),
       psi: z.number().nullable(),
@@ -140,33 +146,36 @@ export const driftViewSchema = z.object({
       updatedAt: timestampSchema.nullable(),
     }),
   ),
+  /** Windows that hosts sent and that were not merged, latest first. */
+  refused: z.array(
+    z.object({
+      agentId: z.string(),
+      reason: z.string(),
+      windows: z.int(),
+      detail: z.string(),
+      lastAt: timestampSchema,
+    }),
+  ),
 });
 export type DriftView = z.infer<typeof driftViewSchema>;
 
-const counts = { requests: z.number(), rows: z.number(), errors: z.number() };
+/** Counts of each window, without a look at a sketch. */
+export type WindowsView = Pick<MonitoringView, 'deployment' | 'windows' | 'totals'>;
 
-export const monitoringViewSchema = z.object({
-  deployment: nameSchema,
-  windows: z.array(
-    z.object({
-      windowStartMs: timestampSchema,
-      windowMs: z.int(),
-      arm: armSchema,
-      version: versionNumberSchema,
-      manifest: digestSchema,
-      /** How many agents' parts this adds up. */
-      agents: z.int(),
-      ...counts,
-    }),
-  ),
-  /** `windows` counts telemetry messages merged: what agents have produced and seen acknowledged. */
-  totals: z.object({ windows: z.number(), ...counts }),
-});
-export type MonitoringView = z.infer<typeof monitoringViewSchema>;
+/** What one deployment has come to, and how it is judged now. */
+export interface DeploymentFigures {
+  readonly deployment: string;
+  readonly version: number;
+  readonly drift: DriftView['streams'];
+}
 
 export interface Monitoring {
   drift(deployment: string): Promise<DriftView>;
-  windows(deployment: string, fromMs: number, toMs: number): Promise<MonitoringView>;
+  windows(deployment: string, fromMs: number, toMs: number): Promise<WindowsView>;
+  /** Throws `ControlError`: 'not-found', 'invalid' (too large an answer, an unknown feature) or 'unavailable'. */
+  read(deployment: string, query: MonitoringQuery, now: number): Promise<MonitoringView>;
+  /** Counters of all deployments, for `/metrics`. */
+  figures(): Promise<readonly DeploymentFigures[]>;
 }
 
 /** What hosts are asked to do once, besides their desired state. */

@@ -1,13 +1,18 @@
-import { and, desc, eq, isNull, lt } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, lt } from 'drizzle-orm';
 import type { Digest } from '../../protocol/ids.ts';
+import { type AlertHandling, handleAlert } from './alert-handling.ts';
 import type { Reader, Transaction } from './database.ts';
+import { announce } from './deliveries.ts';
 import { type Page, pageOf } from './page.ts';
-import { alerts } from './schema.ts';
+import { alertHandling, alerts } from './schema.ts';
 
 export type AlertRow = typeof alerts.$inferSelect;
 export type AlertKind = AlertRow['kind'];
 
-/** Opens an alert; null when one of this kind is open for this version already. */
+/**
+ * Opens an alert; null when one of this kind is open for this version already. A silence that holds for the one before
+ * it holds for this one: it is the same trouble, come back.
+ */
 export async function openAlert(
   tx: Transaction,
   alert: Omit<AlertRow, 'id' | 'resolvedAt'>,
@@ -17,7 +22,63 @@ export async function openAlert(
     .values(alert)
     .onConflictDoNothing()
     .returning({ id: alerts.id });
-  return row?.id ?? null;
+  if (row === undefined) return null;
+  const silence = await silenceOf(tx, alert);
+  if (silence !== null) await handleAlert(tx, row.id, silence);
+  await announce(tx, row.id, 'opened', alert.openedAt);
+  return row.id;
+}
+
+/** The silence that is still in force from the last alert of this kind of the deployment. */
+async function silenceOf(
+  tx: Transaction,
+  { deployment, kind, openedAt }: Pick<AlertRow, 'deployment' | 'kind' | 'openedAt'>,
+): Promise<Pick<AlertHandling, 'silencedUntil' | 'silenceReason'> | null> {
+  const [row] = await tx
+    .select({
+      silencedUntil: alertHandling.silencedUntil,
+      silenceReason: alertHandling.silenceReason,
+    })
+    .from(alertHandling)
+    .innerJoin(alerts, eq(alerts.id, alertHandling.alert))
+    .where(
+      and(
+        eq(alerts.deployment, deployment),
+        eq(alerts.kind, kind),
+        gt(alertHandling.silencedUntil, openedAt),
+      ),
+    )
+    .orderBy(desc(alertHandling.silencedUntil))
+    .limit(1);
+  return row ?? null;
+}
+
+/** Raises the open alert of a kind: its evidence is now `detail`. Null when none is open. */
+export async function escalateAlert(
+  tx: Transaction,
+  deployment: string,
+  manifest: Digest,
+  kind: AlertKind,
+  detail: AlertRow['detail'],
+  now: number,
+): Promise<number | null> {
+  const [row] = await tx
+    .update(alerts)
+    .set({ detail })
+    .where(isOpen(deployment, manifest, kind))
+    .returning({ id: alerts.id });
+  if (row === undefined) return null;
+  await announce(tx, row.id, 'escalated', now);
+  return row.id;
+}
+
+/** Replaces an alert's evidence without telling anybody. */
+export async function setDetail(
+  tx: Transaction,
+  id: number,
+  detail: AlertRow['detail'],
+): Promise<void> {
+  await tx.update(alerts).set({ detail }).where(eq(alerts.id, id));
 }
 
 /** Ends the open alert of a kind; its id, or null when none was open. */
@@ -31,16 +92,25 @@ export async function resolveAlert(
   const [row] = await tx
     .update(alerts)
     .set({ resolvedAt: now })
-    .where(
-      and(
-        eq(alerts.deployment, deployment),
-        eq(alerts.manifest, manifest),
-        eq(alerts.kind, kind),
-        isNull(alerts.resolvedAt),
-      ),
-    )
+    .where(isOpen(deployment, manifest, kind))
     .returning({ id: alerts.id });
-  return row?.id ?? null;
+  if (row === undefined) return null;
+  await announce(tx, row.id, 'resolved', now);
+  return row.id;
+}
+
+function isOpen(deployment: string, manifest: Digest, kind: AlertKind) {
+  return and(
+    eq(alerts.deployment, deployment),
+    eq(alerts.manifest, manifest),
+    eq(alerts.kind, kind),
+    isNull(alerts.resolvedAt),
+  );
+}
+
+export async function findAlert(db: Reader, id: number): Promise<AlertRow | null> {
+  const [row] = await db.select().from(alerts).where(eq(alerts.id, id));
+  return row ?? null;
 }
 
 /** The alerts that are open for one version of a deployment. */

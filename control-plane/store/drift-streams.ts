@@ -1,19 +1,26 @@
-import { and, eq } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { Digest } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
-import { driftStreams } from './schema.ts';
+import { driftStreams } from './telemetry-schema.ts';
 
 export type DriftStreamRow = typeof driftStreams.$inferSelect;
 
-export async function putDriftStream(tx: Transaction, row: DriftStreamRow): Promise<void> {
-  const { state, updatedAt } = row;
-  await tx
-    .insert(driftStreams)
-    .values(row)
-    .onConflictDoUpdate({
-      target: [driftStreams.deployment, driftStreams.manifest, driftStreams.stream],
-      set: { state, updatedAt },
-    });
+/** Rows of one statement: 5 values each, and SQLite takes 32,766. */
+const ROWS_A_STATEMENT = 200;
+
+export async function putDriftStreams(
+  tx: Transaction,
+  rows: readonly DriftStreamRow[],
+): Promise<void> {
+  for (let from = 0; from < rows.length; from += ROWS_A_STATEMENT) {
+    await tx
+      .insert(driftStreams)
+      .values(rows.slice(from, from + ROWS_A_STATEMENT))
+      .onConflictDoUpdate({
+        target: [driftStreams.deployment, driftStreams.manifest, driftStreams.stream],
+        set: { state: sql`excluded.state`, updatedAt: sql`excluded.updated_at` },
+      });
+  }
 }
 
 /** All streams of one version of a deployment, by key. */

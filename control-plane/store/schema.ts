@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm';
 import {
-  customType,
   index,
   integer,
   primaryKey,
@@ -10,20 +9,15 @@ import {
 } from 'drizzle-orm/sqlite-core';
 import type { RefusalCode } from '../../protocol/error.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
-import type { Arm, Labels } from '../../protocol/ids.ts';
+import type { Labels } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
+import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { ReportedArm } from '../../protocol/report.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import type { Tuning } from '../../protocol/tuning.ts';
+import { bytes } from './bytes-column.ts';
 
 /** Times are milliseconds since the Unix epoch, on the control plane's clock unless a comment says otherwise. */
-
-// The driver takes Buffers and gives ArrayBuffers; the rest of the code knows Uint8Array only.
-const bytes = customType<{ data: Uint8Array; driverData: Buffer }>({
-  dataType: () => 'blob',
-  toDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-  fromDriver: (value) => new Uint8Array(value),
-});
 
 export const roles = ['admin', 'operator', 'viewer'] as const;
 
@@ -85,6 +79,8 @@ export const deployments = sqliteTable('deployments', {
   tuned: text('tuned', { mode: 'json' }).$type<Serving>().notNull().default({}),
   /** Versions that stay loaded for requests that name them. */
   pinned: text('pinned', { mode: 'json' }).$type<number[]>().notNull().default([]),
+  /** How it is watched; what is not given has the defaults of `monitoringInForce`. */
+  monitoring: text('monitoring', { mode: 'json' }).$type<Monitoring>().notNull().default({}),
 });
 
 export const rollouts = sqliteTable(
@@ -188,58 +184,17 @@ export const refusals = sqliteTable(
   (t) => [primaryKey({ columns: [t.agentId, t.deployment, t.manifest] })],
 );
 
-/** Highest telemetry sequence merged for each start of each agent. */
-export const cursors = sqliteTable(
-  'cursors',
-  {
-    agentId: text('agent_id').notNull(),
-    boot: text('boot').notNull(),
-    sequence: integer('sequence').notNull(),
-    updatedAt: integer('updated_at').notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.agentId, t.boot] })],
-);
-
-/** Merged telemetry: one row for each agent's part of a window. */
-export const windows = sqliteTable(
-  'windows',
-  {
-    deployment: text('deployment').notNull(),
-    manifest: text('manifest').notNull(),
-    arm: text('arm').$type<Arm>().notNull(),
-    /** The agent's clock, aligned to `windowMs`. */
-    windowStartMs: integer('window_start_ms').notNull(),
-    windowMs: integer('window_ms').notNull(),
-    agentId: text('agent_id').notNull(),
-    /** Telemetry messages folded into this row. */
-    parts: integer('parts').notNull(),
-    requests: integer('requests').notNull(),
-    rows: integer('rows').notNull(),
-    errors: integer('errors').notNull(),
-    body: bytes('body').notNull(),
-    updatedAt: integer('updated_at').notNull(),
-  },
-  (t) => [
-    primaryKey({ columns: [t.deployment, t.manifest, t.arm, t.windowStartMs, t.agentId] }),
-    index('windows_time').on(t.deployment, t.windowStartMs),
-  ],
-);
-
-/** Detectors that run over a deployment's windows, each with its own state. */
-export const driftStreams = sqliteTable(
-  'drift_streams',
-  {
-    deployment: text('deployment').notNull(),
-    manifest: text('manifest').notNull(),
-    stream: text('stream').notNull(),
-    /** Parsed by `decide/`, which owns its shape. */
-    state: text('state', { mode: 'json' }).$type<unknown>().notNull(),
-    updatedAt: integer('updated_at').notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.deployment, t.manifest, t.stream] })],
-);
-
-export const alertKinds = ['input-drift', 'prediction-drift', 'errors'] as const;
+export const alertKinds = [
+  'input-drift',
+  'prediction-drift',
+  'errors',
+  'data-quality',
+  'latency',
+  'concept-drift',
+  'performance',
+  'fairness',
+  'evaluation',
+] as const;
 
 export const alerts = sqliteTable(
   'alerts',
@@ -289,4 +244,53 @@ export const tunings = sqliteTable(
 export const counters = sqliteTable('counters', {
   name: text('name').primaryKey(),
   value: integer('value').notNull(),
+});
+
+export const channelKinds = ['webhook', 'slack', 'email'] as const;
+
+/** Where alerts are told. Secrets must be usable, so they are sealed (`notify/secret-box.ts`), not hashed. */
+export const channels = sqliteTable('channels', {
+  name: text('name').primaryKey(),
+  kind: text('kind', { enum: channelKinds }).notNull(),
+  /** What may be shown: of an address its origin only, since paths and queries carry secrets. */
+  shown: text('shown', { mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+  /** The whole configuration, encrypted. */
+  sealed: bytes('sealed').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+export const transitions = ['opened', 'escalated', 'resolved'] as const;
+export const deliveryStates = ['pending', 'delivered', 'failed', 'withheld'] as const;
+
+/** One row for each transition of an alert and each channel: the queue, and afterwards the record of it. */
+export const deliveries = sqliteTable(
+  'deliveries',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    /** The same in every attempt: by it a receiver knows a message it has had. */
+    messageId: text('message_id').notNull().unique(),
+    channel: text('channel').notNull(),
+    alert: integer('alert').notNull(),
+    transition: text('transition', { enum: transitions }).notNull(),
+    state: text('state', { enum: deliveryStates }).notNull(),
+    attempts: integer('attempts').notNull(),
+    nextAttemptAt: integer('next_attempt_at').notNull(),
+    /** What the latest attempt met; never a secret. */
+    failure: text('failure'),
+    createdAt: integer('created_at').notNull(),
+    finishedAt: integer('finished_at'),
+  },
+  (t) => [
+    index('deliveries_due').on(t.state, t.nextAttemptAt),
+    index('deliveries_alert').on(t.alert, t.id),
+  ],
+);
+
+/** What people have said of an alert. */
+export const alertHandling = sqliteTable('alert_handling', {
+  alert: integer('alert').primaryKey(),
+  acknowledgedAt: integer('acknowledged_at'),
+  acknowledgedBy: text('acknowledged_by'),
+  silencedUntil: integer('silenced_until'),
+  silenceReason: text('silence_reason'),
 });

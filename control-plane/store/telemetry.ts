@@ -1,7 +1,7 @@
 import { and, eq, gte, lt, sql } from 'drizzle-orm';
 import type { AgentId, Arm, BootId, Digest } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
-import { cursors, windows } from './schema.ts';
+import { cursors, windows } from './telemetry-schema.ts';
 
 export type WindowRow = typeof windows.$inferSelect;
 
@@ -154,16 +154,4 @@ export async function windowCounts(db: Reader, deployment: string, fromMs: numbe
     )
     .groupBy(windows.windowStartMs, windows.windowMs, windows.manifest, windows.arm)
     .orderBy(windows.windowStartMs);
-}
-
-/** Deletes at most `limit` windows that began before `beforeMs`; returns how many. */
-export async function deleteWindowsBefore(
-  tx: Transaction,
-  beforeMs: number,
-  limit: number,
-): Promise<number> {
-  const result = await tx.run(
-    sql`DELETE FROM ${windows} WHERE rowid IN (SELECT rowid FROM ${windows} WHERE ${windows.windowStartMs} < ${beforeMs} LIMIT ${limit})`,
-  );
-  return result.rowsAffected;
 }
