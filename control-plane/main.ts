@@ -13,6 +13,7 @@ import { createApp } from './http/app.ts';
 import { isAllowedHost } from './http/host-check.ts';
 import type { Hub } from './http/services.ts';
 import { createHub } from './link/hub.ts';
+import { type Notify, startNotify } from './notify/desk.ts';
 import { Blobs } from './store/blobs.ts';
 import { Store } from './store/database.ts';
 import { loadSigningKey } from './store/signing-key.ts';
@@ -47,8 +48,18 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
     });
     const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));
     const stopping = new AbortController();
+    let url = '';
+    const notify = await startNotify({
+      store,
+      dataDir: config.dataDir,
+      log,
+      now: Date.now,
+      allowNetworks: config.allowNetworks ?? [],
+      publicUrl: () => config.publicUrl ?? url,
+    });
     const app = createApp({
       ...hub,
+      notify,
       store,
       blobs,
       key,
@@ -67,6 +78,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       server.listen(config.port, config.host);
       await once(server, 'listening');
     } catch (error) {
+      await notify.close();
       await hub.close();
       throw error;
     }
@@ -74,13 +86,14 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
     const adminToken = await firstToken(store);
     const { port } = server.address() as AddressInfo;
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    url = `http://${host}:${port}`;
     return {
-      url: `http://${host}:${port}`,
+      url,
       port,
       adminToken,
       close: () => {
         stopping.abort();
-        return stop(server, links, hub, store);
+        return stop(server, links, { hub, notify, store });
       },
     };
   } catch (error) {
@@ -130,8 +143,7 @@ function acceptLinks(
 async function stop(
   server: Server,
   links: ReadonlySet<Duplex>,
-  hub: Hub,
-  store: Store,
+  { hub, notify, store }: { hub: Hub; notify: Notify; store: Store },
 ): Promise<void> {
   const closed = once(server, 'close');
   server.close();
@@ -144,6 +156,7 @@ async function stop(
   // A connection whose last response ends during the stop would wait for its keep-alive to run out.
   const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
   await closed;
+  await notify.close();
   clearInterval(sweep);
   clearTimeout(impatience);
   await store.close();

@@ -27,7 +27,15 @@ export type Action =
   | 'agent.refused-version'
   | 'join-token.created'
   | 'alert.raised'
-  | 'alert.resolved';
+  | 'alert.escalated'
+  | 'alert.withheld'
+  | 'alert.resolved'
+  | 'alert.acknowledged'
+  | 'alert.silenced'
+  | 'alert.unsilenced'
+  | 'channel.created'
+  | 'channel.removed'
+  | 'channel.tested';
 
 export interface AuditEvent {
   readonly sequence: number;

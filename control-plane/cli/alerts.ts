@@ -1,4 +1,4 @@
-import type { AlertView } from '../http/monitoring.ts';
+import type { AlertView } from '../http/alerts.ts';
 import type { Context } from './context.ts';
 import { type Terminal, table } from './terminal.ts';
 import { showTime } from './values.ts';
@@ -15,6 +15,7 @@ export function sayAlerts(terminal: Terminal, alerts: readonly AlertView[]): voi
     return;
   }
   const rows = alerts.map((alert) => [
+    `#${alert.id}`,
     showTime(alert.openedAt),
     alert.resolvedAt === null
       ? terminal.paint('red', alert.kind)

@@ -10,7 +10,7 @@ export interface Answer {
   readonly body: string;
 }
 
-type Method = 'GET' | 'HEAD' | 'POST' | 'PUT';
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
 
 /** Longer than the longest answer (a tuning, 90 s), so that this side never hangs for ever. */
 const TIMEOUT_MS = 120_000;
@@ -52,6 +52,12 @@ export class Client {
 
   put<T>(path: string, body: unknown): Promise<T> {
     return this.#json<T>('PUT', path, body);
+  }
+
+  /** Null where the answer has no body. */
+  async delete<T>(path: string): Promise<T> {
+    const answer = this.#checked(await this.send('DELETE', path, {}));
+    return readJson<T>(answer.status === 204 ? { ...answer, body: 'null' } : answer);
   }
 
   /** Every item of a paged list. */

@@ -3,6 +3,7 @@ import type { RolloutRequest, RolloutView } from '../http/services.ts';
 import { deploymentStatus, hasEnded, isConverged, poll, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
+import { monitoringFrom } from './monitoring-file.ts';
 import { gateLine, sayRollout } from './rollout.ts';
 import type { ServingFlags } from './serving-flags.ts';
 import { mergeFlags, parsePins, servingFrom } from './serving-values.ts';
@@ -10,6 +11,7 @@ import { parseDuration, parseInteger, parseLabels, parseShare, parseVersion } fr
 
 export interface DeployOptions extends ServingFlags {
   readonly pin?: string;
+  readonly monitoring?: string;
   readonly as: string;
   readonly to: readonly string[];
   readonly window?: string;
@@ -39,6 +41,8 @@ export async function deploy(
   }
   const serving = await servingFrom(options);
   const pins = options.pin === undefined ? null : parsePins('--pin', options.pin);
+  const monitoring =
+    options.monitoring === undefined ? null : await monitoringFrom(options.monitoring);
   const path = `/api/v1/deployments/${encodeURIComponent(options.as)}`;
   const present = await context.client.find<DeploymentStatus>(path);
   if (present === null || strategy === 'all-at-once') {
@@ -48,6 +52,7 @@ export async function deploy(
       model,
       version,
       ...(serving === null ? {} : { serving: mergeFlags(present?.serving ?? {}, serving) }),
+      ...(monitoring === null ? {} : { monitoring }),
       ...(pins === null ? {} : { pinned: [...new Set([...before, ...pins])] }),
     };
     await deployEverywhere(context, path, change, options);
@@ -63,6 +68,10 @@ export async function deploy(
   }
   if (serving !== null || pins !== null) {
     const told = `how "${options.as}" is executed and what is pinned changes at once: use "driftline serving ${options.as}" before or after the rollout, or add --strategy all-at-once`;
+    throw new CliError('usage', told);
+  }
+  if (monitoring !== null) {
+    const told = `how "${options.as}" is watched changes at once: add --strategy all-at-once, with the version that serves now if it shall stay`;
     throw new CliError('usage', told);
   }
   await deployByCanary(context, path, version, present.agents.length, options);

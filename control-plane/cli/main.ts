@@ -102,6 +102,10 @@ withServingFlags(
   .option('--observe <duration>', 'how long it must hold before it is promoted', '5m')
   .option('--no-wait', 'do not wait for the outcome')
   .option('--pin <versions>', 'versions to keep loaded for requests that name them, as 1,2')
+  .option(
+    '--monitoring <file.json>',
+    'how it is watched: false-alarm budget, detectors, evaluators',
+  )
   .action((version: string, options) =>
     withClient(options, async (context) =>
       (await import('./deploy.ts')).deploy(context, version, options),
@@ -184,10 +188,17 @@ command('abort <rollout>', 'take the candidate back', rollout)
 command('status', 'deployments, agents and open alerts').action((options) =>
   withClient(options, async (context) => (await import('./status.ts')).status(context)),
 );
-command('drift <deployment>', 'how far inputs and predictions are from the baseline').action(
-  (deployment: string, options) =>
-    withClient(options, async (context) => (await import('./drift.ts')).drift(context, deployment)),
-);
+command('drift <deployment>', 'how far inputs and predictions are from the baseline')
+  .option('--last <duration>', 'how far to look back', '1h')
+  .option('--feature <name>', 'only this one; may be repeated', collect, [])
+  .option('--agent <name>', 'only windows of this host; may be repeated', collect, [])
+  .option('--label <key=value>', 'only hosts that carry this; may be repeated', collect, [])
+  .option('--hosts', 'tell changed traffic from changed hosts, against the span before')
+  .action((deployment: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./drift.ts')).drift(context, deployment, options),
+    ),
+  );
 command('alerts', 'open alerts')
   .option('--all', 'resolved ones too')
   .action((options) =>
@@ -195,6 +206,53 @@ command('alerts', 'open alerts')
       (await import('./alerts.ts')).alerts(context, options.all === true),
     ),
   );
+
+const alert = program.command('alert').description('one alert: see it, take it, silence it');
+command('show <alert>', 'its evidence and to whom it was told', alert).action(
+  (id: string, options) =>
+    withClient(options, async (context) => (await import('./alert.ts')).alertShow(context, id)),
+);
+command('ack <alert>', 'say that you look after it', alert).action((id: string, options) =>
+  withClient(options, async (context) => (await import('./alert.ts')).alertAck(context, id)),
+);
+command('silence <alert>', 'send nothing of it for a time', alert)
+  .option('--for <duration>', 'how long, as 4h')
+  .option('--reason <text>', 'for the record')
+  .option('--off', 'end the silence now')
+  .action((id: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./alert.ts')).alertSilence(context, id, options),
+    ),
+  );
+
+const channel = program.command('channel').description('where alerts are told');
+command('add <name> <file.json>', 'add one; "-" reads standard input', channel)
+  .addHelpText(
+    'after',
+    `
+  {"kind": "webhook", "url": "https://example.com/alerts"}
+  {"kind": "slack", "url": "https://hooks.slack.com/services/..."}
+  {"kind": "email", "host": "smtp.example.com", "port": 587, "user": "u", "password": "p",
+   "from": "driftline@example.com", "to": ["oncall@example.com"]}`,
+  )
+  .action((name: string, file: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./channel.ts')).channelAdd(context, name, file),
+    ),
+  );
+command('list', 'all channels, without their secrets', channel).action((options) =>
+  withClient(options, async (context) => (await import('./channel.ts')).channelList(context)),
+);
+command('test <name>', 'send one message now', channel).action((name: string, options) =>
+  withClient(options, async (context) => {
+    process.exitCode = await (await import('./channel.ts')).channelTest(context, name);
+  }),
+);
+command('remove <name>', 'forget it and its secrets', channel).action((name: string, options) =>
+  withClient(options, async (context) =>
+    (await import('./channel.ts')).channelRemove(context, name),
+  ),
+);
 
 const audit = program.command('audit').description('who did what');
 command('list', 'the latest events', audit)

@@ -1,6 +1,6 @@
 import type { AgentView } from '../http/agents.ts';
+import type { AlertView } from '../http/alerts.ts';
 import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
-import type { AlertView } from '../http/monitoring.ts';
 import { sayAlerts } from './alerts.ts';
 import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';

@@ -43,7 +43,7 @@ export function compareAcross(stable: Counted, candidate: Counted): Gap | null {
 export function sameCells(a: FeatureGrid, b: FeatureGrid): boolean {
   if (a.kind === 'numeric' && b.kind === 'numeric') return sameList(a.edges, b.edges);
   if (a.kind === 'categorical' && b.kind === 'categorical') return sameList(a.values, b.values);
-  return false;
+  return a.kind === 'hashed' && b.kind === 'hashed';
 }
 
 function sameList(a: ArrayLike<number | string>, b: ArrayLike<number | string>): boolean {

@@ -33,5 +33,5 @@ export function logEvidence(process: EProcess): number {
 /** ln(e^a + e^b) without overflow. */
 export function logAdd(a: number, b: number): number {
   const high = Math.max(a, b);
-  return high === Infinity ? high : high + Math.log1p(Math.exp(-Math.abs(a - b)));
+  return Math.abs(high) === Infinity ? high : high + Math.log1p(Math.exp(-Math.abs(a - b)));
 }

@@ -43,6 +43,7 @@ export class VersionShapes {
       grids: windowGrids(row.document, profile),
       predicts: row.document.prediction !== null,
       reference: profile?.reference ?? null,
+      tensors: profile?.tensors ?? [],
     };
   }
 }

@@ -89,10 +89,13 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     shapeOf,
     now,
     onMerged: (merged) => watch.note(merged),
-    onRefused: ({ agentId, deployment, sequence }, reason) =>
-      log.warn({ agentId, deployment, sequence, reason }, 'telemetry-refused'),
+    onRefused: ({ agentId, deployment, sequence }, { reason, detail }) =>
+      log.warn({ agentId, deployment, sequence, reason, detail }, 'telemetry-refused'),
   });
-  const reports = new Reports({ store, roster, driver, fleet, now });
+  const reports = new Reports({
+    ...{ store, roster, driver, fleet, now },
+    onHostDrift: (agent, detail) => watch.hostDrift(agent, detail),
+  });
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
 
   const sessionDeps: SessionDeps = {
@@ -179,12 +182,12 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     close: async () => {
       clearInterval(renewal);
       clearInterval(tokens);
-      retention.close();
       driver.close();
       sessions.shutDown();
       server.close();
       await ingest.drain();
       await watch.idle();
+      await retention.close();
     },
   };
 }

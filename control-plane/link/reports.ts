@@ -17,6 +17,8 @@ export interface ReportsDeps {
   readonly driver: RolloutDriver;
   readonly fleet: FleetDesk;
   readonly now: () => number;
+  /** A detector on a host found that a model errs in another way. */
+  readonly onHostDrift: (agent: AgentId, detail: string) => Promise<void>;
 }
 
 /** What hosts say of themselves: into the database first, then to whoever waits for it. */
@@ -60,6 +62,7 @@ export class Reports {
     await this.#deps.store.write((tx) =>
       record(tx, now, `agent:${agent}`, 'agent.event', `agent:${agent}`, what),
     );
+    if (name === 'concept-drift') await this.#deps.onHostDrift(agent, detail);
   }
 }
 

@@ -8,18 +8,18 @@ import {
   type WindowGrids,
   type WindowSketch,
 } from '../../protocol/sketch/window.ts';
+import type { Summand } from '../store/rollups.ts';
+import { type Refused, refusedBySketch } from './refuse.ts';
 
 /** Windows of one host that were added up may need more bytes than each of them. */
-const STORED_LIMITS = {
+export const STORED_LIMITS = {
   maxBytes: 16 * MAX_WINDOW_BYTES,
   maxFeatures: MAX_FEATURES,
   maxBins: MAX_BINS,
 };
 const LIMITS = { maxBytes: MAX_WINDOW_BYTES, maxFeatures: MAX_FEATURES, maxBins: MAX_BINS };
 
-export type Decoded =
-  | { readonly kind: 'window'; readonly window: WindowSketch }
-  | { readonly kind: 'refused'; readonly reason: string };
+export type Decoded = { readonly kind: 'window'; readonly window: WindowSketch } | Refused;
 
 /**
  * A host's window, if it was counted on this version's grids. A refusal is a value and not an
@@ -34,17 +34,80 @@ export function decodeOnGrids(body: Uint8Array, grids: WindowGrids): Decoded {
     return { kind: 'window', window: checked };
   } catch (cause) {
     if (!(cause instanceof SketchError)) throw cause;
-    return { kind: 'refused', reason: cause.message };
+    return refusedBySketch(cause);
   }
 }
 
 /**
- * `stored` plus `window`, encoded; `stored` null when it is the first. Throws `SketchError` when a sum is past what
- * counts hold.
+ * `stored` plus a window that came as `body`, encoded. The first one is kept as it came: its bytes were checked.
+ *
+ * @throws SketchError when a sum is past what counts hold
  */
-export function foldWindow(stored: Uint8Array | null, window: WindowSketch): Uint8Array {
-  if (stored === null) return encodeWindow(window);
-  const into = decodeWindow(stored, STORED_LIMITS);
-  mergeWindow(into, window);
-  return encodeWindow(into);
+export function foldWindow(
+  stored: Uint8Array | null,
+  window: WindowSketch,
+  body: Uint8Array = encodeWindow(window),
+): Uint8Array {
+  // A copy: it came as a part of a frame, and libSQL would store the frame's whole buffer.
+  if (stored === null) return new Uint8Array(body);
+  return encodeWindow(joined(decodeWindow(stored, STORED_LIMITS), window));
+}
+
+/**
+ * Stored windows of one version added up: exact in every count, and encoded once, so that what rounding the bins' means
+ * costs does not grow with how many there are. Rows that can't be read are left out; null when none is left.
+ *
+ * @throws SketchError `value` when a sum is past what counts hold
+ */
+export function sumUp(parts: readonly Summand[]): Summand | null {
+  const sum = { parts: 0, requests: 0, rows: 0, errors: 0 };
+  let into: WindowSketch | null = null;
+  for (const part of parts) {
+    const window = decodeStored(part.body);
+    if (window === null) continue;
+    into = into === null ? window : joined(into, window);
+    sum.parts += part.parts;
+    sum.requests += part.requests;
+    sum.rows += part.rows;
+    sum.errors += part.errors;
+  }
+  return into === null ? null : { ...sum, body: encodeWindow(into) };
+}
+
+/** Adds a stored window, if it can be read and was counted on the same cells; one damaged row hides no other. */
+export function addDecoded(into: WindowSketch, body: Uint8Array): boolean {
+  try {
+    mergeWindow(into, decodeWindow(body, STORED_LIMITS));
+    return true;
+  } catch (cause) {
+    if (!(cause instanceof SketchError)) throw cause;
+    return false;
+  }
+}
+
+/**
+ * `into` plus `from`. A section that `into` lacks is taken over as it is: without its grids it could not be made empty,
+ * and an encoded window leaves out what counts nothing. May change `into`; shares parts of `from`.
+ */
+function joined(into: WindowSketch, from: WindowSketch): WindowSketch {
+  const sum = {
+    ...into,
+    outcome: into.outcome ?? from.outcome,
+    tensors: into.tensors.length === 0 ? from.tensors : into.tensors,
+  };
+  mergeWindow(sum, {
+    ...from,
+    outcome: into.outcome === null ? null : from.outcome,
+    tensors: into.tensors.length === 0 ? [] : from.tensors,
+  });
+  return sum;
+}
+
+function decodeStored(body: Uint8Array): WindowSketch | null {
+  try {
+    return decodeWindow(body, STORED_LIMITS);
+  } catch (cause) {
+    if (!(cause instanceof SketchError)) throw cause;
+    return null;
+  }
 }

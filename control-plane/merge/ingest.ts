@@ -2,15 +2,19 @@ import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
+import { findAgent } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
+import { countRefusals, type Refusal } from '../store/refusals.ts';
+import { HOUR_MS, markDue, type RollupKey } from '../store/rollups.ts';
 import {
   type Committed,
   commitTelemetry,
   type Folded,
   type TelemetryItem,
 } from '../store/telemetry.ts';
-import { decodeOnGrids, foldWindow } from './fold.ts';
+import { type Decoded, decodeOnGrids, foldWindow } from './fold.ts';
+import { type Refused, refused, refusedByTime } from './refuse.ts';
 
 /** Windows per transaction. One fsync for all of them; more would hold up reports and rollbacks. */
 export const MAX_GROUP = 256;
@@ -29,7 +33,8 @@ export interface IngestDeps {
   readonly now: () => number;
   /** After the commit, before the acks. Must not throw. */
   readonly onMerged: (merged: readonly MergedWindow[]) => void;
-  readonly onRefused: (item: TelemetryItem, reason: string) => void;
+  /** It was counted (`store/refusals.ts`) and will be acknowledged. */
+  readonly onRefused: (item: TelemetryItem, refused: Refused) => void;
 }
 
 interface Waiting {
@@ -106,38 +111,65 @@ export class Ingest {
   }
 
   async #commit(items: readonly TelemetryItem[]): Promise<MergedWindow[]> {
-    const shapes = await this.#lookUp(items, (item) => item.manifest, this.#deps.shapeOf);
-    const deployments = await this.#lookUp(
-      items,
-      (item) => item.deployment,
-      (name) => findDeployment(this.#deps.store.read, name),
-    );
+    const { store, now, onRefused } = this.#deps;
+    const check = await this.#checker(items);
     const windows = new Map<TelemetryItem, WindowSketch>();
-    const reasons = new Map<TelemetryItem, string>();
+    const refusals = new Map<TelemetryItem, Refused>();
     const fold = (stored: Folded | null, item: TelemetryItem): Folded | null => {
-      const decoded = deployments.has(item.deployment)
-        ? decode(item, shapes.get(item.manifest))
-        : { kind: 'refused' as const, reason: `no deployment "${item.deployment}"` };
-      if (decoded.kind === 'refused') {
-        reasons.set(item, decoded.reason);
+      const checked = check(item);
+      const folded = checked.kind === 'refused' ? checked : add(stored, checked.window, item.body);
+      if (folded.kind === 'refused' || checked.kind === 'refused') {
+        if (folded.kind === 'refused') refusals.set(item, folded);
         return null;
       }
-      const folded = add(stored, decoded.window);
-      if (folded.kind === 'refused') {
-        reasons.set(item, folded.reason);
-        return null;
-      }
-      windows.set(item, decoded.window);
+      windows.set(item, checked.window);
       return folded.sum;
     };
-    const { merged, refused }: Committed = await this.#deps.store.write((tx) =>
-      commitTelemetry(tx, items, fold, this.#deps.now()),
-    );
-    for (const item of refused) this.#deps.onRefused(item, reasons.get(item) ?? 'unknown');
+    const { merged }: Committed = await store.write(async (tx) => {
+      // A transaction that is tried again must not count twice.
+      refusals.clear();
+      const committed = await commitTelemetry(tx, items, fold, now());
+      await markDue(tx, hoursOf(committed.merged));
+      await countRefusals(tx, [...refusals].map(refusalOf), now());
+      return committed;
+    });
+    for (const [item, refused] of refusals) onRefused(item, refused);
     return merged.flatMap((item) => {
       const window = windows.get(item);
       return window === undefined ? [] : [{ item, window }];
     });
+  }
+
+  /** Reads what is known of a group's hosts, deployments and versions once, before the transaction. */
+  async #checker(items: readonly TelemetryItem[]): Promise<(item: TelemetryItem) => Decoded> {
+    const { store, shapeOf, now } = this.#deps;
+    const shapes = await this.#lookUp(items, (item) => item.manifest, shapeOf);
+    const deployments = await this.#lookUp(
+      items,
+      (item) => item.deployment,
+      (name) => findDeployment(store.read, name),
+    );
+    const agents = await this.#lookUp(
+      items,
+      (item) => item.agentId,
+      (id) => findAgent(store.read, id),
+    );
+    const at = now();
+    return (item) => {
+      const { deployment, manifest, agentId, windowStartMs } = item;
+      if (!deployments.has(deployment)) {
+        return refused('unknown-deployment', `no deployment "${deployment}"`);
+      }
+      const revokedAt = agents.get(agentId)?.revokedAt ?? null;
+      if (revokedAt !== null) {
+        return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
+      }
+      const shape = shapes.get(manifest);
+      if (shape === undefined) {
+        return refused('unknown-version', `no version has the manifest ${manifest}`);
+      }
+      return refusedByTime(windowStartMs, at) ?? decodeOnGrids(item.body, shape.grids);
+    };
   }
 
   async #lookUp<T>(
@@ -154,28 +186,38 @@ export class Ingest {
   }
 }
 
-function decode(item: TelemetryItem, shape: MonitorShape | undefined) {
-  if (shape !== undefined) return decodeOnGrids(item.body, shape.grids);
-  return { kind: 'refused' as const, reason: `no version has the manifest ${item.manifest}` };
+function refusalOf([item, { reason, detail }]: [TelemetryItem, Refused]): Refusal {
+  const { agentId } = item;
+  const deployment = reason === 'unknown-deployment' ? '' : item.deployment;
+  return { agentId, deployment, reason, detail };
 }
 
-type Sum =
-  | { readonly kind: 'sum'; readonly sum: Folded }
-  | { readonly kind: 'refused'; readonly reason: string };
+/** The hours that windows were merged under, each once. */
+function hoursOf(items: readonly TelemetryItem[]): readonly RollupKey[] {
+  const keys = new Map<string, RollupKey>();
+  for (const { deployment, manifest, arm, agentId, windowStartMs } of items) {
+    const startMs = windowStartMs - (windowStartMs % HOUR_MS);
+    const key = { deployment, manifest, arm, levelMs: HOUR_MS, startMs, agentId };
+    keys.set(Object.values(key).join(' '), key);
+  }
+  return [...keys.values()];
+}
+
+type Sum = { readonly kind: 'sum'; readonly sum: Folded } | Refused;
 
 /** Counts that no longer fit are that host's trouble: thrown, they would fail every window in the group, for ever. */
-function add(stored: Folded | null, window: WindowSketch): Sum {
+function add(stored: Folded | null, window: WindowSketch, came: Uint8Array): Sum {
   try {
     const sum = {
       requests: (stored?.requests ?? 0) + window.requests,
       rows: (stored?.rows ?? 0) + window.rows,
       errors: (stored?.errors ?? 0) + window.errors,
-      body: foldWindow(stored?.body ?? null, window),
+      body: foldWindow(stored?.body ?? null, window, came),
     };
     return { kind: 'sum', sum };
   } catch (cause) {
     if (!(cause instanceof SketchError)) throw cause;
-    return { kind: 'refused', reason: cause.message };
+    return refused('overflow', cause.message);
   }
 }
 

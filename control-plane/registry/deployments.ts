@@ -1,5 +1,6 @@
 import type { Labels } from '../../protocol/ids.ts';
 import { MAX_PINNED } from '../../protocol/limits.ts';
+import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
@@ -27,6 +28,8 @@ export interface DeploymentRequest {
   readonly tuned?: Serving | undefined;
   /** Versions of the model, none twice and not the stable one. */
   readonly pinned?: readonly number[] | undefined;
+  /** As a whole: what it does not name has its default. */
+  readonly monitoring?: Monitoring | undefined;
 }
 
 /** Seconds to know, and few enough windows that a fleet's telemetry stays small. */
@@ -101,10 +104,11 @@ async function create(
     serving: request.serving ?? {},
     tuned: request.tuned ?? {},
     pinned: [...(request.pinned ?? [])],
+    monitoring: request.monitoring ?? {},
   };
   await insertDeployment(tx, row);
-  const { model, version, selector, windowMs, serving, pinned } = row;
-  const detail = { model, version, to: selector, windowMs, serving, pinned };
+  const { model, version, selector, windowMs, serving, pinned, monitoring } = row;
+  const detail = { model, version, to: selector, windowMs, serving, pinned, monitoring };
   await record(tx, now, actor, 'deployment.created', `deployment:${name}`, detail);
   return row;
 }
@@ -141,11 +145,12 @@ async function change(
     serving: request.serving ?? present.serving,
     tuned: request.tuned ?? present.tuned,
     pinned: [...(request.pinned ?? present.pinned)],
+    monitoring: request.monitoring ?? present.monitoring,
   };
   const { name: _, createdAt: __, model: ___, ...changed } = row;
   await updateDeployment(tx, name, changed);
-  const { version, selector, windowMs, serving, tuned, pinned } = row;
-  const detail = { from: present.version, to: version, selector, windowMs, serving, tuned, pinned };
+  const { updatedAt: ____, previousVersion, version: to, ...set } = changed;
+  const detail = { from: present.version, to, ...set };
   await record(tx, now, actor, 'deployment.changed', `deployment:${name}`, detail);
   return row;
 }

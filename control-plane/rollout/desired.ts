@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DesiredArm, DesiredDeployment } from '../../protocol/desired.ts';
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
+import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { PINNED_SINCE } from '../../protocol/version.ts';
 import { type Cohort, inCohort, matchesLabels } from './cohort.ts';
@@ -20,6 +21,7 @@ export interface DeploymentPlan {
   readonly to: Labels;
   readonly stable: VersionRef;
   readonly serving: Serving;
+  readonly monitoring: Monitoring;
   /** For requests that name them. One that is stable or candidate on a host is no pinned arm there. */
   readonly pinned: readonly VersionRef[];
 }
@@ -63,8 +65,8 @@ export function desiredFor(
       );
       const shared = armsOf(deployment.stable, rollout);
       const pinned = agent.protocol < PINNED_SINCE ? [] : pinnedArms(deployment, shared);
-      const { name, windowMs, serving } = deployment;
-      return { name, windowMs, serving, arms: [...shared, ...pinned] };
+      const { name, windowMs, serving, monitoring } = deployment;
+      return { name, windowMs, serving, monitoring, arms: [...shared, ...pinned] };
     });
 }
 

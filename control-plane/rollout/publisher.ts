@@ -171,11 +171,11 @@ function refusalKey(refusal: { agentId: string; deployment: string; manifest: st
 async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
   const plans: DeploymentPlan[] = [];
   for (const row of await allDeployments(db)) {
-    const { name, windowMs, selector: to } = row;
+    const { name, windowMs, selector: to, monitoring } = row;
     const stable = await versionOf(db, row, row.version);
     const pinned: VersionRef[] = [];
     for (const version of row.pinned) pinned.push(await versionOf(db, row, version));
-    plans.push({ name, windowMs, to, stable, pinned, serving: servingOf(row) });
+    plans.push({ name, windowMs, to, stable, pinned, monitoring, serving: servingOf(row) });
   }
   return plans;
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { AlertView } from '../../http/monitoring.ts';
+import type { AlertView } from '../../http/alerts.ts';
 import type { RollbackResult, RolloutView } from '../../http/services.ts';
 import { deploymentStatus, hasEnded } from '../await-state.ts';
 import { CliError } from '../error.ts';

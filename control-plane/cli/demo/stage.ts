@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { MonitoringView, RolloutRequest, RolloutView } from '../../http/services.ts';
+import type { MonitoringView } from '../../http/monitoring-view.ts';
+import type { RolloutRequest, RolloutView } from '../../http/services.ts';
 import { deploymentStatus, isConverged, poll } from '../await-state.ts';
 import type { Client } from '../client.ts';
 import { CliError } from '../error.ts';
@@ -37,7 +38,9 @@ export class Stage {
   /** Puts a version in service everywhere and waits until each agent says that it serves it. */
   async deployEverywhere(model: string, version: number): Promise<void> {
     const path = `/api/v1/deployments/${DEPLOYMENT}`;
-    await this.client.put(path, { model, version, windowMs: WINDOW_MS });
+    // Nobody waits twenty windows in a demo: the profile alone must do.
+    const monitoring = { learningWindows: 0 };
+    await this.client.put(path, { model, version, windowMs: WINDOW_MS, monitoring });
     const read = () => deploymentStatus(this.client, DEPLOYMENT);
     await this.until(read, isConverged, 30_000, `every agent serves ${model}@${version}`);
   }
@@ -56,7 +59,7 @@ export class Stage {
   }
 
   monitoring(): Promise<MonitoringView> {
-    return this.client.get(`/api/v1/deployments/${DEPLOYMENT}/monitoring`);
+    return this.client.get(`/api/v1/deployments/${DEPLOYMENT}/monitoring?include=windows`);
   }
 
   /** Index of the one agent that a rollout chose. */

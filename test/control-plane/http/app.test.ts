@@ -28,7 +28,7 @@ describe('problems', () => {
     [400, 'invalid', 'POST', '/api/v1/join-tokens', { json: { ttlMs: 86_400_001 } }],
     [401, 'unauthenticated', 'GET', '/api/v1/agents', { as: null }],
     [403, 'forbidden', 'POST', '/api/v1/join-tokens', { as: 'viewer' as const, json: {} }],
-    [400, 'invalid', 'GET', '/api/v1/deployments/d/monitoring?from=0&to=86400001', {}],
+    [400, 'invalid', 'GET', '/api/v1/deployments/d/monitoring?resolution=fortnight', {}],
   ])('%i %s: %s %s', async (status, kind, method, path, ask) => {
     const response = await app.ask(method, path, ask);
     expect(response.status).toBe(status);

@@ -21,6 +21,7 @@ const deployment: DeploymentPlan = {
   to: {},
   stable: version(1),
   serving: {},
+  monitoring: {},
   pinned: [],
 };
 const agents = ['a', 'b', 'c'].map((letter) => ({
