@@ -29,6 +29,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   'drizzle-orm': /^control-plane\/(store\/|audit\/record\.ts$)/,
   hono: /./,
   msgpackr: /^(protocol\/wire|agent\/rollout\/desired-store)\.ts$/,
+  nodemailer: /^control-plane\/notify\/email\.ts$/,
   'onnxruntime-node': /^agent\/engine\/model\/(runtime-node|native-run)\.ts$/,
   pino: /^(agent|control-plane)\/main\.ts$|^control-plane\/cli\//,
   ws: /^(agent\/link\/link\.ts$|control-plane\/link\/)/,
@@ -44,8 +45,8 @@ const PURE = [
   /^protocol\//,
   /^(?!control-plane\/cli\/).*-state\.ts$/,
   /^agent\/rollout\/(serving-plan|fallback|blame|repository-control|models-to-open|engines-wanted)\.ts$/,
-  /^agent\/engine\/(snapshot|host|pool\/(prepare|counters|restart-delay|refusal-bytes))\.ts$/,
-  /^agent\/metrics\/(exposition|prometheus-text|latency-buckets)\.ts$/,
+  /^agent\/engine\/(snapshot|host|posted-label|pool\/(prepare|counters|restart-delay|refusal-bytes))\.ts$/,
+  /^agent\/metrics\/(exposition|latency-buckets)\.ts$/,
   /^agent\/engine\/model\/batch(-(queue|deadlines|concat))?\.ts$/,
   /^agent\/engine\/observe\//,
   /^agent\/engine\/features\/(assemble|feature-answer|feature-question|row-cache|row-keys)\.ts$/,
@@ -54,8 +55,10 @@ const PURE = [
   /^agent\/engine\/model\/(placement|rows|thread\/(frame-budget|tensor-frame)|executor\/baseline-rows)\.ts$/,
   // What starts with `grpc-` or `http-` holds the transport; the rest of serving is codecs and rules.
   /^agent\/engine\/serve\/(?!http-|grpc\/grpc-|infer-handler|infer-job|inference|oip-app|request-body|content-encoding)/,
-  /^control-plane\/merge\/fold\.ts$/,
-  /^control-plane\/decide\/(?!watch|monitoring|version-shapes)/,
+  /^control-plane\/merge\/(fold|refuse)\.ts$/,
+  /^control-plane\/notify\/(backoff|message|signature|evidence-link|error|channel)\.ts$/,
+  /^control-plane\/reading\/(?!reader)/,
+  /^control-plane\/decide\/(?!watch|monitoring|monitors|version-shapes|alert-desk|drift-cause|seasonal-references)/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,
 ];
 const IMPURE =

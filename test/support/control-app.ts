@@ -7,6 +7,7 @@ import type { Api } from '../../control-plane/http/api.ts';
 import { createApp } from '../../control-plane/http/app.ts';
 import type { Hub } from '../../control-plane/http/services.ts';
 import { createHub } from '../../control-plane/link/hub.ts';
+import { type Notify, startNotify } from '../../control-plane/notify/desk.ts';
 import { Blobs } from '../../control-plane/store/blobs.ts';
 import { Store } from '../../control-plane/store/database.ts';
 import { loadSigningKey } from '../../control-plane/store/signing-key.ts';
@@ -34,6 +35,7 @@ export class ControlApp {
   readonly blobs: Blobs;
   readonly key: SigningKey;
   readonly hub: Hub;
+  readonly notify: Notify;
   readonly api: Api;
   readonly tokens: ReadonlyMap<Role, string>;
 
@@ -43,11 +45,13 @@ export class ControlApp {
     this.blobs = parts.blobs;
     this.key = parts.key;
     this.hub = parts.hub;
+    this.notify = parts.notify;
     this.api = parts.api;
     this.tokens = parts.tokens;
   }
 
-  static async open(): Promise<ControlApp> {
+  /** `allowNetworks`: where its alerts may go besides public addresses. */
+  static async open(allowNetworks: readonly string[] = []): Promise<ControlApp> {
     const dir = await mkdtemp(join(tmpdir(), 'driftline-control-'));
     const store = await Store.open(dir);
     const key = await loadSigningKey(dir);
@@ -57,13 +61,16 @@ export class ControlApp {
     const hub = await createHub({ store, key, log, readArtifact });
     const stopping = new AbortController().signal;
     const hostNames = new Set(['driftline.test']);
-    const api = createApp({ ...hub, store, blobs, key, hostNames, log, now: Date.now, stopping });
+    const now = Date.now;
+    const publicUrl = () => 'http://driftline.test';
+    const notify = await startNotify({ store, dataDir: dir, log, now, allowNetworks, publicUrl });
+    const api = createApp({ ...hub, notify, store, blobs, key, hostNames, log, now, stopping });
     const tokens = new Map<Role, string>();
     for (const role of ['admin', 'operator', 'viewer'] as const) {
       const made = await store.write((tx) => createToken(tx, role, role, Date.now()));
       tokens.set(role, made.text);
     }
-    return new ControlApp({ dir, store, blobs, key, hub, api, tokens });
+    return new ControlApp({ dir, store, blobs, key, hub, notify, api, tokens });
   }
 
   /** One request, as the administrator unless told otherwise. */
@@ -85,6 +92,7 @@ export class ControlApp {
   }
 
   async close(): Promise<void> {
+    await this.notify.close();
     await this.hub.close();
     await this.store.close();
     await rm(this.dir, { recursive: true, force: true });

@@ -123,6 +123,8 @@ export class ControlFixture {
         previousVersion: null,
         selector: {},
         windowMs: WINDOW_MS,
+        // A test has no twenty windows to learn from.
+        monitoring: { learningWindows: 0 },
         createdAt: 0,
         updatedAt: 0,
       }),

@@ -56,7 +56,7 @@ export class TestHost {
     const test = await TestPool.start({
       onDeath: (death) => host?.convergence.died(death),
       onQuestion: async (question) =>
-        host === null
+        host === null || question.kind === 'feedback'
           ? { kind: 'refused', code: 'not_ready', message: 'starting' }
           : host.convergence.change(question),
     });
@@ -88,7 +88,12 @@ export class TestHost {
       },
       deployments: [
         {
-          ...{ name: 'slow', windowMs: 60_000, serving: { placement: 'worker', engines } },
+          ...{
+            name: 'slow',
+            windowMs: 60_000,
+            serving: { placement: 'worker', engines },
+            monitoring: {},
+          },
           arms: arms.map((arm) => ({
             ...arm,
             model: 'slow',

@@ -42,6 +42,7 @@ export class TestPool {
       ports: { http: 0, grpc: null },
       program: { path, argv: [], execArgv: [], env: process.env, journalFolder },
       onWindow: () => undefined,
+      onDecisions: () => undefined,
       onDeath: (death) => {
         this.deaths.push(death);
         onDeath?.(death);

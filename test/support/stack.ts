@@ -202,7 +202,10 @@ export class Stack {
   }
 
   async deploy(version: number, windowMs = 500): Promise<void> {
-    await this.api('PUT', '/deployments/mortgage', { model: 'mortgage', version, windowMs });
+    // A test has no twenty windows to learn from.
+    const monitoring = { learningWindows: 0 };
+    const request = { model: 'mortgage', version, windowMs, monitoring };
+    await this.api('PUT', '/deployments/mortgage', request);
   }
 
   async infer(agent: AgentHandle, rows: readonly (readonly number[])[]): Promise<InferAnswer> {

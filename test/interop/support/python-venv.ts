@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** Environments by name; each has `requirements-{name}.txt`, its whole closure pinned. */
-export type EnvironmentName = 'clients' | 'feast' | 'traces';
+export type EnvironmentName = 'clients' | 'feast' | 'statistics' | 'traces';
 
 const FOLDER = resolve(import.meta.dirname, '..');
 /** Half a gigabyte over a slow line. */
