@@ -58,6 +58,7 @@ const PURE = [
   /^control-plane\/merge\/(fold|refuse)\.ts$/,
   /^control-plane\/notify\/(backoff|message|signature|evidence-link|error|channel)\.ts$/,
   /^control-plane\/reading\/(?!reader)/,
+  /^control-plane\/report\//,
   /^control-plane\/decide\/(?!watch|monitoring|monitors|version-shapes|alert-desk|drift-cause|seasonal-references)/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,
 ];

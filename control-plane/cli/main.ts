@@ -199,6 +199,32 @@ command('drift <deployment>', 'how far inputs and predictions are from the basel
       (await import('./drift.ts')).drift(context, deployment, options),
     ),
   );
+command(
+  'report <deployment>',
+  'one HTML file: drift, data quality, performance, fairness, operations',
+)
+  .option('--from <time>', 'ISO 8601, UTC unless it says otherwise, or 2h for two hours ago')
+  .option('--to <time>', 'the same, exclusive (default: now)')
+  .option('--last <duration>', 'how far to look back from --to (default: 24h)')
+  .option('--feature <name>', 'only this one; may be repeated', collect, [])
+  .option('--agent <name>', 'only windows of this host; may be repeated', collect, [])
+  .option('--label <key=value>', 'only hosts that carry this; may be repeated', collect, [])
+  .option('--out <report.html>', 'where to write it (default: DEPLOYMENT-report.html)')
+  .addHelpText(
+    'after',
+    `
+The file needs nothing else: open it, print it, send it. With --json the data go to
+standard output, and no file is written.
+
+  driftline report loans                       # the last 24 hours
+  driftline report loans --last 7d --out week.html
+  driftline report loans --from 2026-03-01 --to 2026-04-01`,
+  )
+  .action((deployment: string, options) =>
+    withClient(options, async (context) =>
+      (await import('./report.ts')).report(context, deployment, options),
+    ),
+  );
 command('alerts', 'open alerts')
   .option('--all', 'resolved ones too')
   .action((options) =>

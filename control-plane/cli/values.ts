@@ -2,16 +2,35 @@ import { CliError } from './error.ts';
 
 /** What stands on command lines, read into values. All throw `CliError` 'usage' that names the value. */
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
-/** `500ms`, `10s`, `5m`, `1h` into milliseconds. */
+/** `500ms`, `10s`, `5m`, `1h`, `7d` into milliseconds. */
 export function parseDuration(flag: string, text: string): number {
-  const [, digits, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text) ?? [];
+  const [, digits, unit] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text) ?? [];
   const unitMs = UNITS_MS[unit ?? ''];
   if (digits === undefined || unitMs === undefined) {
-    throw new CliError('usage', `${flag} is "${text}"; it must be like 500ms, 10s, 5m or 1h`);
+    throw new CliError('usage', `${flag} is "${text}"; it must be like 500ms, 10s, 5m, 1h or 7d`);
   }
   return Math.round(Number(digits) * unitMs);
+}
+
+/** `2026-03-01`, `2026-03-01T12:00:00Z` (UTC unless it says otherwise), or `2h` for two hours before `now`. */
+export function parseMoment(flag: string, text: string, now: number): number {
+  if (/^[\d.]+[a-z]+$/.test(text)) return Math.max(0, now - parseDuration(flag, text));
+  const iso = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
+  // Without a zone, JavaScript takes a date as UTC and a date with a time as local.
+  const at = iso === null ? Number.NaN : Date.parse(iso[1] && !iso[4] ? `${text}Z` : text);
+  if (at >= 0) return at;
+  throw new CliError(
+    'usage',
+    `${flag} is "${text}"; it must be like 2026-03-01, 2026-03-01T12:00:00Z, or 2h for two hours ago`,
+  );
 }
 
 /** `mortgage@3`. */

@@ -5,6 +5,7 @@ import type { MonitoringView } from '../http/monitoring-view.ts';
 import type { DeploymentFigures, DriftView, Monitoring, WindowsView } from '../http/services.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
 import { PeriodReader } from '../reading/reader.ts';
+import type { ReportData } from '../report/report-data.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment, listDeployments } from '../store/deployments.ts';
 import { driftStreamsOf } from '../store/drift-streams.ts';
@@ -76,6 +77,10 @@ export class MonitoringReader implements Monitoring {
 
   read(name: string, query: MonitoringQuery, now: number): Promise<MonitoringView> {
     return new PeriodReader(this.#store, this.#shapeOf).read(name, query, now);
+  }
+
+  report(name: string, query: MonitoringQuery, now: number): Promise<ReportData> {
+    return new PeriodReader(this.#store, this.#shapeOf).report(name, query, now);
   }
 
   /** One query per deployment and page; a deployment whose version is gone is left out. */

@@ -13,6 +13,7 @@ import {
 } from '../../protocol/ids.ts';
 import type { Actor } from '../audit/record.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
+import type { ReportData } from '../report/report-data.ts';
 import type { MonitoringView } from './monitoring-view.ts';
 
 /** What the HTTP API asks of the modules behind it. They are implemented beside `link/hub.ts`. */
@@ -174,6 +175,8 @@ export interface Monitoring {
   windows(deployment: string, fromMs: number, toMs: number): Promise<WindowsView>;
   /** Throws `ControlError`: 'not-found', 'invalid' (too large an answer, an unknown feature) or 'unavailable'. */
   read(deployment: string, query: MonitoringQuery, now: number): Promise<MonitoringView>;
+  /** The same period as people read it. Throws as `read` does. */
+  report(deployment: string, query: MonitoringQuery, now: number): Promise<ReportData>;
   /** Counters of all deployments, for `/metrics`. */
   figures(): Promise<readonly DeploymentFigures[]>;
 }

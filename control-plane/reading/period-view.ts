@@ -179,11 +179,12 @@ export function hostsSection(
     .sort((a, b) => b.total - a.total);
 }
 
-interface ComparedAt extends Compared {
+export interface ComparedAt extends Compared {
   readonly at: number | 'prediction';
 }
 
-function comparedOf(
+/** Each feature asked for, then the prediction, with both sides; nothing without a baseline. */
+export function comparedOf(
   shape: MonitorShape,
   features: readonly number[],
   window: WindowSketch,

@@ -6,16 +6,27 @@ import type { MonitorShape } from '../decide/drift-monitor.ts';
 import { ControlError } from '../error.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
 import { STORED_LIMITS } from '../merge/fold.ts';
+import type { ReportData } from '../report/report-data.ts';
 import type { Store } from '../store/database.ts';
 import { type DeploymentRow, findDeployment } from '../store/deployments.ts';
 import { findVersion, findVersionsByManifest } from '../store/models.ts';
 import { countWindows, pointCounts, type WindowQuery, windowPages } from '../store/window-pages.ts';
 import { PeriodFold, type PeriodTotals } from './fold-period.ts';
-import { hostsSection, PeriodView, wantedFeatures } from './period-view.ts';
-import { labelsOf, type MonitoringQuery, sectionsOf } from './query.ts';
+import { hostsSection, MAX_FEATURE_POINTS, PeriodView, wantedFeatures } from './period-view.ts';
+import { labelsOf, type MonitoringQuery, type Section, sectionsOf } from './query.ts';
+import { type Judged, type JudgedPeriod, reportOf } from './report.ts';
 import { type Period, periodOf } from './resolution.ts';
 
 const HOUR_MS = 3_600_000;
+
+/** A chart of a report is half a page wide. */
+const REPORT_POINTS = 150;
+const REPORT_SECTIONS: ReadonlySet<Section> = new Set<Section>([
+  'features',
+  'operations',
+  'fairness',
+  'performance',
+]);
 
 /** Stored windows that one answer may add up: some seconds of work, and nobody waits longer. */
 export const MAX_WINDOWS_READ = 100_000;
@@ -38,22 +49,58 @@ export class PeriodReader {
    *   large or names an unknown feature, `unavailable` when the version is gone
    */
   async read(name: string, query: MonitoringQuery, now: number): Promise<MonitoringView> {
-    const deployment = await findDeployment(this.#store.read, name);
-    if (deployment === null) throw new ControlError('not-found', `no deployment "${name}"`);
-    const { to = now + 1, from = Math.max(0, to - HOUR_MS) } = query;
+    const { deployment, manifest, version, scope } = await this.#asked(name, query, now);
+    const { fromMs: from, toMs: to } = scope;
     const period = periodOf(from, to, query.resolution, deployment.windowMs);
-    const { manifest, version } = await this.#version(deployment, query);
-    const hosts = { agents: query.agent ?? [], labels: labelsOf(query) };
-    const scope = { deployment: name, fromMs: from, toMs: to, arm: query.arm ?? null, hosts };
     const wanted = sectionsOf(query);
     const base = { deployment: name, model: deployment.model, version, manifest, from, to };
     const listed = await this.#windows(scope, period.stepMs);
     const onlyCounts = [...wanted].every((section) => section === 'windows');
     const judged = onlyCounts
       ? NOTHING_JUDGED
-      : await this.#judge({ ...scope, manifest }, period, query, wanted);
+      : (await this.#judge({ ...scope, manifest }, period, query, wanted)).judged;
     const windows = wanted.has('windows') ? listed.windows : [];
     return { ...base, resolutionMs: period.stepMs, windows, totals: listed.totals, ...judged };
+  }
+
+  /**
+   * The same period with what pictures need besides: both sides' bins, and intervals of all distances. At most
+   * REPORT_POINTS points, fewer where there are many features.
+   *
+   * @throws ControlError as `read` does
+   */
+  async report(name: string, query: MonitoringQuery, now: number): Promise<ReportData> {
+    const { deployment, manifest, version, scope } = await this.#asked(name, query, now);
+    const { features } = await this.#shape(scope.deployment, manifest);
+    const columns = 1 + (query.feature ?? features).length;
+    const points = Math.min(REPORT_POINTS, Math.floor(MAX_FEATURE_POINTS / columns));
+    const period = periodOf(
+      scope.fromMs,
+      scope.toMs,
+      query.resolution,
+      deployment.windowMs,
+      points,
+    );
+    const folded = await this.#judge({ ...scope, manifest }, period, query, REPORT_SECTIONS);
+    const { model } = deployment;
+    return reportOf({ ...folded, ...{ deployment: name, model, version, period, query, now } });
+  }
+
+  /** What a question is about. */
+  async #asked(name: string, query: MonitoringQuery, now: number) {
+    const deployment = await findDeployment(this.#store.read, name);
+    if (deployment === null) throw new ControlError('not-found', `no deployment "${name}"`);
+    const { to = now + 1, from = Math.max(0, to - HOUR_MS) } = query;
+    const { manifest, version } = await this.#version(deployment, query);
+    const hosts = { agents: query.agent ?? [], labels: labelsOf(query) };
+    const scope = { deployment: name, fromMs: from, toMs: to, arm: query.arm ?? null, hosts };
+    return { deployment, manifest, version, scope };
+  }
+
+  async #shape(deployment: string, manifest: Digest): Promise<MonitorShape> {
+    const shape = await this.#shapeOf(manifest);
+    if (shape !== null) return shape;
+    throw new ControlError('unavailable', `the version of "${deployment}" is gone`);
   }
 
   async #version(deployment: DeploymentRow, query: MonitoringQuery) {
@@ -89,11 +136,8 @@ export class PeriodReader {
     period: Period,
     query: MonitoringQuery,
     wanted: ReturnType<typeof sectionsOf>,
-  ): Promise<Judged> {
-    const shape = await this.#shapeOf(stored.manifest);
-    if (shape === null) {
-      throw new ControlError('unavailable', `the version of "${stored.deployment}" is gone`);
-    }
+  ): Promise<JudgedPeriod> {
+    const shape = await this.#shape(stored.deployment, stored.manifest);
     const features = wantedFeatures(shape, query.feature);
     const view = new PeriodView(shape, features, wanted, query.group ?? null);
     const onPoint = (startMs: number, window: WindowSketch) => view.addPoint(startMs, window);
@@ -103,7 +147,7 @@ export class PeriodReader {
     const hosts = apart
       ? hostsSection(shape, features, await this.#before(shape, stored, period), totals)
       : null;
-    return { ...sections, hosts, skipped };
+    return { judged: { ...sections, hosts, skipped }, shape, features, total: totals.total };
   }
 
   /** The span of the same length before. */
@@ -145,18 +189,6 @@ export class PeriodReader {
     return { totals: fold.end(), skipped };
   }
 }
-
-type Judged = Pick<
-  MonitoringView,
-  | 'verdict'
-  | 'features'
-  | 'prediction'
-  | 'operations'
-  | 'fairness'
-  | 'performance'
-  | 'hosts'
-  | 'skipped'
->;
 
 const NOTHING_JUDGED: Judged = {
   verdict: null,

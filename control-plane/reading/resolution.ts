@@ -4,7 +4,7 @@ import { ControlError } from '../error.ts';
 export const MAX_POINTS = 1000;
 
 /** What an unasked-for resolution aims at: a chart's width in points. */
-const WANTED_POINTS = 300;
+export const WANTED_POINTS = 300;
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -25,7 +25,7 @@ export interface Period {
 
 /**
  * The points of [fromMs, toMs). `auto` takes the finest of window, 5 minutes, an hour and a day that gives at most
- * WANTED_POINTS. No step is shorter than a window.
+ * `wantedPoints`. No step is shorter than a window.
  *
  * @throws ControlError `invalid` when the span is negative or gives more than MAX_POINTS
  */
@@ -34,6 +34,7 @@ export function periodOf(
   toMs: number,
   resolution: Resolution,
   windowMs: number,
+  wantedPoints = WANTED_POINTS,
 ): Period {
   if (fromMs > toMs) {
     throw new ControlError('invalid', `from ${fromMs} lies after to ${toMs}: exchange them`);
@@ -42,7 +43,7 @@ export function periodOf(
   const points = (step: number) => Math.ceil(toMs / step) - Math.floor(fromMs / step);
   const stepMs =
     resolution === 'auto'
-      ? (steps.find((step) => points(step) <= WANTED_POINTS) ?? Math.max(...steps))
+      ? (steps.find((step) => points(step) <= wantedPoints) ?? Math.max(...steps))
       : Math.max(windowMs, stepNamed(resolution, windowMs));
   if (points(stepMs) > MAX_POINTS) {
     throw new ControlError(

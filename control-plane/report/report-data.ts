@@ -1,6 +1,6 @@
 import type { DriftIntervals } from '../../protocol/statistics/drift-interval.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
-import type { FeatureView, Verdict } from '../reading/feature-view.ts';
+import type { FeatureView, RateView, Verdict } from '../reading/feature-view.ts';
 
 /** Share of each side's rows, 0 to 1; null bounds are open ends. */
 export interface PlotBin {
@@ -24,6 +24,8 @@ export type Plot =
       readonly bins: readonly PlotBin[];
       readonly below: { readonly reference: number; readonly current: number };
       readonly above: { readonly reference: number; readonly current: number };
+      /** How the bins were come by; shown below the picture. */
+      readonly note?: string;
     }
   | { readonly kind: 'bars'; readonly bars: readonly PlotBar[] };
 
@@ -37,6 +39,8 @@ export interface FeatureReport extends Omit<FeatureView, 'kind'> {
   /** 95 %, of the distances between the distributions behind the rows; null where not compared. */
   readonly intervals: DriftIntervals | null;
   readonly plot: Plot | null;
+  /** Below the reference's smallest or above its largest value; absent or null where that is not known. */
+  readonly outOfRange?: RateView | null;
   readonly points: NonNullable<MonitoringView['features']>[number]['points'];
 }
 

@@ -1,0 +1,181 @@
+import type { CategoricalSketch, CategoryGrid } from '../../protocol/sketch/frequency.ts';
+import type { NumericSketch } from '../../protocol/sketch/histogram.ts';
+import type { FeatureGrid, FeatureSketch } from '../../protocol/sketch/window.ts';
+import type { Plot, PlotBin } from '../report/report-data.ts';
+
+/** Bins of a picture: some 12 pixels each on a desk. */
+const DRAWN_BINS = 40;
+/** An end bin of the reference that takes more than this share of the width is drawn as "below" or "above" … */
+const WIDE_END = 0.4;
+/** … but only while no more than this share of either side's rows lie there. */
+const CUT_SHARE = 0.1;
+/** Edges count as evenly spaced within this share of a step. */
+const EVEN = 1e-6;
+
+/** What a picture of a feature shows, from the counts alone. Null: nothing to draw (hashed values have no names). */
+export function featurePlot(
+  reference: FeatureSketch,
+  current: FeatureSketch,
+  grid: FeatureGrid,
+): Plot | null {
+  if (grid.kind === 'numeric' && reference.kind === 'numeric' && current.kind === 'numeric') {
+    return numericPlot(reference, current, grid.edges);
+  }
+  if (
+    grid.kind === 'categorical' &&
+    reference.kind === 'categorical' &&
+    current.kind === 'categorical'
+  ) {
+    return categoryPlot(reference, current, grid);
+  }
+  return null;
+}
+
+/** One bar for each value of the dictionary, then what is in none, then what is missing. */
+function categoryPlot(
+  reference: CategoricalSketch,
+  current: CategoricalSketch,
+  { values }: CategoryGrid,
+): Plot {
+  const [before, now] = [reference, current].map(
+    ({ counts, unseen, missing }) => counts.reduce((sum, n) => sum + n, unseen + missing) || 1,
+  );
+  const bar = (label: string, a: number, b: number) => ({
+    label,
+    reference: a / before,
+    current: b / now,
+  });
+  const bars = values.map((value, k) => bar(String(value), reference.counts[k], current.counts[k]));
+  const others = [
+    bar('(not in the reference)', reference.unseen, current.unseen),
+    bar('(missing)', reference.missing, current.missing),
+  ];
+  return {
+    kind: 'bars',
+    bars: [...bars, ...others.filter((one) => one.reference + one.current > 0)],
+  };
+}
+
+/** A bin with the share of both sides in it. */
+type Mass = PlotBin;
+
+/**
+ * Bins of equal width, whatever the grid's are: a bin cut at quantiles holds the same share of the reference wherever it
+ * lies, so bars of such bins would all be of one height. Evenly spaced grids are drawn as they are.
+ */
+function numericPlot(
+  reference: NumericSketch,
+  current: NumericSketch,
+  edges: Float64Array,
+): Plot | null {
+  const masses = massesOf(reference, current, edges);
+  const outer = closedOuter(reference, current, edges);
+  const inner = masses.slice(1, -1);
+  if (edges.length < 2) return null;
+  if (isEven(edges)) {
+    const [first, last] = [masses[0], masses[masses.length - 1]];
+    const low = outer.low === null ? [] : [{ ...first, low: outer.low }];
+    const high = outer.high === null ? [] : [{ ...last, high: outer.high }];
+    return {
+      kind: 'histogram',
+      bins: [...low, ...inner, ...high],
+      below: sidesOf(outer.low === null ? [first] : []),
+      above: sidesOf(outer.high === null ? [last] : []),
+    };
+  }
+  const [from, to] = drawnRange(inner);
+  return {
+    kind: 'histogram',
+    bins: spread(inner.slice(from, to)),
+    below: sidesOf([masses[0], ...inner.slice(0, from)]),
+    above: sidesOf([...inner.slice(to), masses[masses.length - 1]]),
+    note: `Counted on ${masses.length} bins cut at the reference’s quantiles; drawn as if rows lay evenly within each of them.`,
+  };
+}
+
+function massesOf(
+  reference: NumericSketch,
+  current: NumericSketch,
+  edges: Float64Array,
+): readonly Mass[] {
+  const [before, now] = [reference, current].map(
+    ({ counts }) => counts.reduce((sum, n) => sum + n, 0) || 1,
+  );
+  return Array.from(reference.counts, (count, k) => ({
+    low: k === 0 ? edges[0] : edges[k - 1],
+    high: k === edges.length ? edges[k - 1] : edges[k],
+    reference: count / before,
+    current: current.counts[k] / now,
+  }));
+}
+
+/** The outer bins of an even grid end one step further out, if nothing was seen beyond: scores from 0 to 1. */
+function closedOuter(reference: NumericSketch, current: NumericSketch, edges: Float64Array) {
+  const last = edges.length - 1;
+  const step = (edges[last] - edges[0]) / Math.max(1, last);
+  const low = edges[0] - step;
+  const high = edges[last] + step;
+  const slack = step * EVEN;
+  const least = Math.min(reference.moments.min, current.moments.min);
+  const most = Math.max(reference.moments.max, current.moments.max);
+  return {
+    low: least >= low - slack ? low : null,
+    high: most <= high + slack ? high : null,
+  };
+}
+
+function isEven(edges: Float64Array): boolean {
+  const step = (edges[edges.length - 1] - edges[0]) / (edges.length - 1);
+  return edges.every(
+    (edge, k) => Math.abs(edge - (edges[0] + k * step)) <= step * EVEN * edges.length,
+  );
+}
+
+/** Without the ends that would squeeze all others into a corner; [from, to) of the inner bins. */
+function drawnRange(inner: readonly Mass[]): readonly [number, number] {
+  let [from, to] = [0, inner.length];
+  for (;;) {
+    const [first, last] = [inner[from], inner[to - 1]];
+    const limit = (last.high - first.low) * WIDE_END;
+    const cuts = (bins: readonly Mass[]) => {
+      const { reference, current } = sidesOf(bins);
+      return to - from > 4 && Math.max(reference, current) <= CUT_SHARE;
+    };
+    if (last.high - last.low > limit && cuts(inner.slice(to - 1))) to -= 1;
+    else if (first.high - first.low > limit && cuts(inner.slice(0, from + 1))) from += 1;
+    else return [from, to];
+  }
+}
+
+/** Each bin's share, laid evenly over its width, on DRAWN_BINS bins of equal width. */
+function spread(masses: readonly Mass[]): readonly PlotBin[] {
+  const low = masses[0].low;
+  const width = (masses[masses.length - 1].high - low) / DRAWN_BINS;
+  const bins = Array.from({ length: DRAWN_BINS }, (_, k) => ({
+    low: low + k * width,
+    high: low + (k + 1) * width,
+    reference: 0,
+    current: 0,
+  }));
+  for (const mass of masses) {
+    const at = (value: number) => (value - low) / width;
+    const [start, end] = [at(mass.low), at(mass.high)];
+    const first = Math.min(DRAWN_BINS - 1, Math.max(0, Math.floor(start)));
+    const last = Math.min(DRAWN_BINS - 1, Math.max(first, Math.ceil(end) - 1));
+    for (let k = first; k <= last; k += 1) {
+      // A bin of one value has no width to share out.
+      const share =
+        first === last ? 1 : (Math.min(end, k + 1) - Math.max(start, k)) / (end - start);
+      bins[k].reference += mass.reference * share;
+      bins[k].current += mass.current * share;
+    }
+  }
+  return bins;
+}
+
+function sidesOf(masses: readonly Mass[]): { reference: number; current: number } {
+  return {
+    reference: masses.reduce((sum, mass) => sum + mass.reference, 0),
+    current: masses.reduce((sum, mass) => sum + mass.current, 0),
+  };
+}
