@@ -46,6 +46,7 @@ export async function drift(
     ),
   );
   terminal.say(featureTable(terminal, view, period));
+  for (const line of otherStreams(terminal, view)) terminal.say(line);
   for (const one of period.fairness ?? []) {
     terminal.say(`\nfairness by ${one.attribute}: ${one.verdict}${needed(one.gaps)}`);
   }
@@ -79,9 +80,7 @@ function featureTable(terminal: Terminal, view: DriftView, period: MonitoringVie
     (period.features ?? []).map((one) => [`feature:${one.name}`, one]),
   );
   if (period.prediction !== null) features.set('prediction', period.prediction);
-  const streams = view.streams.filter(
-    ({ stream }) => features.has(stream) || !stream.startsWith('feature:'),
-  );
+  const streams = view.streams.filter(({ stream }) => features.has(stream));
   const rows = streams.map(({ stream, name, verdict }) => {
     const one = features.get(stream);
     const points = one?.points.map(({ debiasedPsi, rows: n }) => (n === 0 ? null : debiasedPsi));
@@ -98,6 +97,29 @@ function featureTable(terminal: Terminal, view: DriftView, period: MonitoringVie
   });
   const head = ['stream', 'PSI over time', 'PSI', 'W1/σ', 'missing', 'p (BH)', 'period', 'alarm'];
   return table([head.map((text) => terminal.paint('dim', text)), ...rows]);
+}
+
+/** Everything else that is watched: what is loud or can't be told, one a line; what is fine, counted by kind. */
+function otherStreams(terminal: Terminal, { streams }: DriftView): readonly string[] {
+  const others = streams.filter(({ kind }) => kind !== 'feature' && kind !== 'prediction');
+  const loud = others
+    .filter(({ verdict }) => verdict !== 'ok')
+    .map(({ kind, name, effect, verdict }) => [
+      kind === name ? kind : `${kind} of ${name}`,
+      paint(terminal, verdict),
+      effect === null ? '' : terminal.paint('dim', `${effect.toFixed(1)} × what alerts`),
+    ]);
+  const fine = new Map<string, number>();
+  for (const { kind, verdict } of others) {
+    if (verdict === 'ok') fine.set(kind, (fine.get(kind) ?? 0) + 1);
+  }
+  const kinds = [...fine].map(([kind, amount]) => (amount === 1 ? kind : `${kind} (${amount})`));
+  return [
+    ...(loud.length === 0 ? [] : [`\n${table(loud)}`]),
+    ...(kinds.length === 0
+      ? []
+      : [terminal.paint('dim', `\nalso watched, ok: ${kinds.join(', ')}`)]),
+  ];
 }
 
 function paint(terminal: Terminal, verdict: Verdict): string {

@@ -3,6 +3,7 @@ import { digestSchema, nameSchema, timestampSchema } from '../../protocol/ids.ts
 import { record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { Notify } from '../notify/desk.ts';
+import { PAGE_POLICY } from '../report/style.ts';
 import { handleAlert, handlingOf } from '../store/alert-handling.ts';
 import { type AlertRow, findAlert, listAlerts } from '../store/alerts.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
@@ -205,7 +206,7 @@ function mountPage(api: Api, { store, notify }: AlertDeps): void {
         );
       }
       const view = await viewOf(store.read, await theAlert(store.read, alert));
-      return c.html(evidencePage(view), 200);
+      return c.html(evidencePage(view), 200, { 'content-security-policy': PAGE_POLICY });
     },
   );
 }

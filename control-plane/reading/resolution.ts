@@ -11,9 +11,9 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /** Steps that divide each other, so that a coarser point is the exact merge of finer ones. */
-const LADDER_MS = [5 * MINUTE_MS, HOUR_MS, DAY_MS];
+const LADDER_MS = [MINUTE_MS, 5 * MINUTE_MS, HOUR_MS, DAY_MS];
 
-export const resolutions = ['auto', 'window', '5m', '1h', '1d'] as const;
+export const resolutions = ['auto', 'window', '1m', '5m', '1h', '1d'] as const;
 export type Resolution = (typeof resolutions)[number];
 
 /** The points of an answer start at multiples of `stepMs`, the first at or before `fromMs`. */
@@ -24,7 +24,7 @@ export interface Period {
 }
 
 /**
- * The points of [fromMs, toMs). `auto` takes the finest of window, 5 minutes, an hour and a day that gives at most
+ * The points of [fromMs, toMs). `auto` takes the finest of window, a minute, 5 minutes, an hour and a day that gives at most
  * `wantedPoints`. No step is shorter than a window.
  *
  * @throws ControlError `invalid` when the span is negative or gives more than MAX_POINTS
@@ -63,6 +63,8 @@ function stepNamed(resolution: Exclude<Resolution, 'auto'>, windowMs: number): n
   switch (resolution) {
     case 'window':
       return windowMs;
+    case '1m':
+      return MINUTE_MS;
     case '5m':
       return 5 * MINUTE_MS;
     case '1h':

@@ -10,7 +10,7 @@ const WORDS: Readonly<Record<Status, string>> = {
   watch: 'watch',
   ok: 'ok',
   insufficient: 'insufficient data',
-  none: 'not measured',
+  none: 'not judged',
 };
 
 /** The worst first; what can't be told comes before what is fine, because somebody has to look at it. */

@@ -43,7 +43,7 @@ table{border-collapse:collapse;width:100%;font-size:.88rem}
 caption{text-align:left;color:var(--dim);padding:4px 0}
 th,td{padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{color:var(--dim);font-weight:600;white-space:nowrap}tbody th{font-weight:600;min-width:110px}
-td.n,th.n{text-align:right;white-space:nowrap}td.s{white-space:nowrap}
+td.dim{min-width:190px}td.n,th.n{text-align:right;white-space:nowrap}td.s{white-space:nowrap}
 td.plot{width:38%;min-width:150px;vertical-align:middle}
 details.feature{border:1px solid var(--line);border-radius:8px;margin:8px 0}
 details.feature>summary{display:grid;grid-template-columns:92px minmax(0,1.4fr) minmax(0,1fr) minmax(0,1.2fr) 130px;gap:14px;
@@ -76,7 +76,7 @@ footer{margin-top:48px;padding-top:16px;padding-bottom:40px;color:var(--dim);fon
 @media (max-width:720px){body{font-size:14px}main,header,footer,nav{padding-left:14px;padding-right:14px}
 details.feature>summary{grid-template-columns:minmax(0,1fr) auto;gap:4px 10px}summary .name{grid-row:1;grid-column:1}
 summary .chip{grid-row:1;grid-column:2}summary .size{grid-column:1/-1}summary .mini{grid-row:auto}
-.two{grid-template-columns:minmax(0,1fr)}.tiles{grid-template-columns:1fr}th,td{padding-right:10px}}
+.two{grid-template-columns:minmax(0,1fr)}svg.big{height:120px}.tiles{grid-template-columns:1fr}th,td{padding-right:10px}}
 @media print{body{font-size:11px}main,header,footer{max-width:none}details.feature,figure,.tile,tr{break-inside:avoid}
 h2,h3{break-after:avoid}.chip{border-color:currentColor}details::details-content{content-visibility:visible;display:block}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

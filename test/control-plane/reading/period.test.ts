@@ -16,7 +16,8 @@ const feature = (rows: number, inputShift = 0) =>
 describe('resolution', () => {
   test('the finest step of at most 300 points is taken', () => {
     expect(periodOf(0, 150_000, 'auto', 500).stepMs).toBe(500);
-    expect(periodOf(0, 150_001, 'auto', 500).stepMs).toBe(300_000);
+    expect(periodOf(0, 150_001, 'auto', 500).stepMs).toBe(60_000);
+    expect(periodOf(0, 150_000, 'auto', 500, 299).stepMs).toBe(60_000);
     expect(periodOf(0, DAY_MS, 'auto', 1000).stepMs).toBe(300_000);
     expect(periodOf(0, 30 * DAY_MS, 'auto', 300_000).stepMs).toBe(DAY_MS);
   });
