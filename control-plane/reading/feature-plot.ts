@@ -5,10 +5,12 @@ import type { Plot, PlotBin } from '../report/report-data.ts';
 
 /** Bins of a picture: some 12 pixels each on a desk. */
 const DRAWN_BINS = 40;
-/** An end bin of the reference that takes more than this share of the width is drawn as "below" or "above" … */
+/** Bins at an end that take at least this share of the width are drawn as "below" or "above" … */
 const WIDE_END = 0.4;
 /** … but only while no more than this share of either side's rows lie there. */
 const CUT_SHARE = 0.1;
+/** Bins that are drawn in any case. */
+const MIN_BINS = 4;
 /** Edges count as evenly spaced within this share of a step. */
 const EVEN = 1e-6;
 
@@ -135,16 +137,27 @@ function isEven(edges: Float64Array): boolean {
 function drawnRange(inner: readonly Mass[]): readonly [number, number] {
   let [from, to] = [0, inner.length];
   for (;;) {
-    const [first, last] = [inner[from], inner[to - 1]];
-    const limit = (last.high - first.low) * WIDE_END;
-    const cuts = (bins: readonly Mass[]) => {
-      const { reference, current } = sidesOf(bins);
-      return to - from > 4 && Math.max(reference, current) <= CUT_SHARE;
-    };
-    if (last.high - last.low > limit && cuts(inner.slice(to - 1))) to -= 1;
-    else if (first.high - first.low > limit && cuts(inner.slice(0, from + 1))) from += 1;
-    else return [from, to];
+    const right = endToCut(inner.slice(from, to).reverse());
+    const left = endToCut(inner.slice(from, to));
+    if (right === 0 && left === 0) return [from, to];
+    if (right > 0) to -= right;
+    else from += left;
   }
+}
+
+/** How many of the first bins take WIDE_END of the width with hardly any rows in them; 0: none. */
+function endToCut(bins: readonly Mass[]): number {
+  const last = bins.length - MIN_BINS;
+  const end = bins[bins.length - 1];
+  const width = (from: number) =>
+    Math.max(end.high, bins[from].high) - Math.min(end.low, bins[from].low);
+  const all = width(0);
+  for (let cut = 1; cut <= last; cut += 1) {
+    const { reference, current } = sidesOf(bins.slice(0, cut));
+    if (Math.max(reference, current) > CUT_SHARE) return 0;
+    if (width(cut) <= all * (1 - WIDE_END)) return cut;
+  }
+  return 0;
 }
 
 /** Each bin's share, laid evenly over its width, on DRAWN_BINS bins of equal width. */

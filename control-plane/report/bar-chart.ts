@@ -7,10 +7,11 @@ type Bars = Extract<Plot, { readonly kind: 'bars' }>;
 
 /** More are put together: what stands there is the share that is left, so nothing is dropped. */
 const SHOWN_BARS = 20;
+const SHOWN_BARS_LEAN = 12;
 
 /** A table whose rows hold a picture: it can be read aloud, copied and searched. */
-export function barChart({ bars }: Bars): Html {
-  const shown = shownBars(bars);
+export function barChart({ bars }: Bars, lean: boolean): Html {
+  const shown = shownBars(bars, lean ? SHOWN_BARS_LEAN : SHOWN_BARS);
   const top = Math.max(1e-9, ...shown.flatMap(({ reference, current }) => [reference, current]));
   return html`<figure>
     <figcaption>Distribution: share of rows with each value</figcaption>
@@ -25,7 +26,7 @@ export function barChart({ bars }: Bars): Html {
 }
 
 export function miniBars({ bars }: Bars): Html {
-  const shown = shownBars(bars);
+  const shown = shownBars(bars, SHOWN_BARS_LEAN);
   const top = Math.max(1e-9, ...shown.flatMap(({ reference, current }) => [reference, current]));
   const step = 100 / Math.max(1, shown.length);
   const shapes = shown.map(({ reference, current }, at) => {
@@ -41,23 +42,21 @@ const r = (value: number) => Number(value.toFixed(1));
 
 function rowOf({ label, reference, current }: PlotBar, top: number): Html {
   const [a, b] = [reference, current].map((share) => Math.round((share / top) * 100));
-  const picture = svg('row', `${percent(reference)}, now ${percent(current)}`, 100, 20, [
-    html`<rect class="ref" y="1" width="${a}" height="8"/>`,
-    html`<rect class="curf" y="10" width="${b}" height="8"/>`,
-  ]);
+  // The figures beside it say the same: nothing to read aloud.
+  const picture = html`<svg class="row" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true"><path class="ref" d="M0 1h${a}v8H0"/><path class="curf" d="M0 10h${b}v8H0"/></svg>`;
   return html`<tr><th scope="row">${named(label)}</th><td class="plot">${picture}</td>
     <td class="n">${percent(reference)}</td><td class="n">${percent(current)}</td>
     <td class="n">${points(current - reference)}</td></tr>`;
 }
 
-function shownBars(bars: readonly PlotBar[]): readonly PlotBar[] {
-  if (bars.length <= SHOWN_BARS) return bars;
+function shownBars(bars: readonly PlotBar[], most: number): readonly PlotBar[] {
+  if (bars.length <= most) return bars;
   const weight = ({ reference, current }: PlotBar) => Math.max(reference, current);
   const sorted = [...bars].sort((a, b) => weight(b) - weight(a));
-  const rest = sorted.slice(SHOWN_BARS - 1);
+  const rest = sorted.slice(most - 1);
   const sum = (side: 'reference' | 'current') => rest.reduce((all, bar) => all + bar[side], 0);
   return [
-    ...sorted.slice(0, SHOWN_BARS - 1),
+    ...sorted.slice(0, most - 1),
     { label: `(${rest.length} more values)`, reference: sum('reference'), current: sum('current') },
   ];
 }

@@ -42,8 +42,14 @@ function sentenceOf(data: ReportData, sorted: readonly FeatureReport[]): Html {
           html`${at === 0 ? '' : ', '}${named(one.name)} (PSI ${distance(one.debiasedPsi)}, 95 % ${between(intervalOf(one), distance)})`,
       );
     const more = moved.length > NAMED ? ` and ${moved.length - NAMED} more` : '';
-    const what = data.prediction === null ? total : `${total} and the prediction`;
-    return html`${moved.length} of ${what} moved: ${names}${more}.${unsure}`;
+    const columns = moved.filter((one) => one !== data.prediction).length;
+    const also =
+      columns < moved.length
+        ? columns === 0
+          ? ', but the prediction did'
+          : ', and so did the prediction'
+        : '';
+    return html`${columns} of ${total} moved${also}: ${names}${more}.${unsure}`;
   }
   if (short.length === sorted.length) return html`${missingRows(short)}`;
   return html`None of ${total} moved by as much as matters.${unsure} Of what is called drift, at most ${FALSE_DISCOVERY_RATE * 100} % is expected to be chance.`;

@@ -54,8 +54,8 @@ export function fairnessSection({ fairness }: ReportData): Html | null {
     <h2>Fairness</h2>
     <p class="dim">Groups are compared with the largest one. A gap is over the limit (within it) only where its always-valid
  interval, which holds however often one looks, lies beyond (inside) ±${LIMIT * 100} percentage points; otherwise the data do
- not tell. Groups below ${MIN_GROUP_ROWS} rows are shown and not compared. Rates that need labels are compared from
- ${percent(MIN_COMPLETENESS)} labels on.</p>
+ not tell. Groups below ${MIN_GROUP_ROWS} rows are shown and not compared. Rates that need labels are
+ compared where ${percent(MIN_COMPLETENESS)} of both groups are labelled.</p>
     ${fairness.map(attributePart)}
   </section>`;
 }
@@ -93,7 +93,7 @@ function estimate(rate: Estimate | null): Html {
   return html`${percent(rate.value)} <small>${between(rate, percent)}</small>`;
 }
 
-function gapTable({ gaps }: AttributeFairness): Html | null {
+function gapTable({ gaps, groups }: AttributeFairness): Html | null {
   if (gaps.length === 0) return null;
   const ends = gaps.flatMap(({ interval, sequence }) => [
     interval,
@@ -110,13 +110,24 @@ function gapTable({ gaps }: AttributeFairness): Html | null {
     <td>${gapChip(gap.verdict)}</td><td class="n">${points(gap.difference)}</td>
     <td class="plot">${intervalChart(gap.difference, gap.sequence ?? gap.interval, `gap ${points(gap.difference)}`, axis)}</td>
     <td class="s">${between(gap.interval, points)}</td>
-    <td class="s">${gap.sequence === null ? 'too few events or labels' : between(gap.sequence, points)}</td>
-    <td class="n">${gap.rowsNeeded === null ? '' : `about ${count(gap.rowsNeeded)}`}</td></tr>`;
+    <td class="s">${gap.sequence === null ? whyNone(gap, groups) : between(gap.sequence, points)}</td>
+    <td class="n">${gap.rowsNeeded === null || gap.rowsNeeded === 0 ? '' : `about ${count(gap.rowsNeeded)}`}</td></tr>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Gaps between groups">
     <table><caption>Gaps; the picture goes from ${points(-reach)} to ${points(reach)}, dashed are 0 and the limits of ±${LIMIT * 100} pp; it shows the always-valid interval where there is one</caption>
     <thead><tr><th scope="col">gap</th><th scope="col"></th><th scope="col" class="n">difference</th><th scope="col"></th><th scope="col">95 %, one look</th>
     <th scope="col">95 %, always valid</th><th scope="col" class="n">rows needed</th></tr></thead>
     <tbody>${gaps.map(row)}</tbody></table></div>`;
+}
+
+/** What an always-valid interval is waiting for. */
+function whyNone(gap: Gap, groups: readonly GroupRates[]): string {
+  const labelled = groups
+    .filter(({ group }) => group === gap.group || group === gap.against)
+    .map(({ completeness }) => completeness);
+  const unlabelled = gap.rate !== 'selectionRate' && Math.min(...labelled) < MIN_COMPLETENESS;
+  return unlabelled
+    ? `fewer than ${percent(MIN_COMPLETENESS)} labelled`
+    : 'too few events: 10 of each kind in both groups';
 }
 
 function metrics({ metrics: found }: AttributeFairness): Html | null {

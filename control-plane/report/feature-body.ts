@@ -4,7 +4,7 @@ import { barChart } from './bar-chart.ts';
 import { between, count, distance, figure, many, percent, pValue } from './figures.ts';
 import { histogramChart } from './histogram-chart.ts';
 import { type Html, html } from './html.ts';
-import type { FeatureReport, Plot, ReportData, ReportKind } from './report-data.ts';
+import type { FeatureReport, Plot, ReportKind } from './report-data.ts';
 import { timeChart } from './time-chart.ts';
 
 export const SHOWN_KIND: Readonly<Record<ReportKind, string>> = {
@@ -17,21 +17,17 @@ export const SHOWN_KIND: Readonly<Record<ReportKind, string>> = {
 };
 
 /** What one feature folds open to: why it is judged so, pictures, and every figure with its interval. */
-export function featureBody(
-  one: FeatureReport,
-  period: ReportData['period'],
-  withTips: boolean,
-): Html {
+export function featureBody(one: FeatureReport, lean: boolean): Html {
   return html`<p>${verdictSentence(one)}</p>
-    ${one.plot === null ? noPicture(one) : picture(one.plot, withTips)}
-    ${one.points.length === 0 ? null : overTime(one, period)}
+    ${one.plot === null ? noPicture(one) : picture(one.plot, lean)}
+    ${one.points.length === 0 ? null : overTime(one, lean)}
     ${one.reason === null && one.rows.current > 0 ? figures(one) : null}`;
 }
 
 export function verdictSentence(one: FeatureReport): string {
   if (one.reason !== null) return `Not compared: ${one.reason}.`;
   const { reference, current } = one.rows;
-  const sure = `p = ${pValue(Math.log(Math.max(one.adjustedP, 1e-300)))} over all features`;
+  const sure = `p = ${pValue(Math.log(one.adjustedP))} over all features`;
   const size = `PSI ${distance(one.debiasedPsi)}${one.wasserstein === null ? '' : `, W1 ${distance(one.wasserstein)} σ`}`;
   switch (one.verdict) {
     case 'insufficient': {
@@ -52,8 +48,8 @@ export function verdictSentence(one: FeatureReport): string {
   }
 }
 
-function picture(plot: Plot, withTips: boolean): Html {
-  return plot.kind === 'histogram' ? histogramChart(plot, withTips) : barChart(plot);
+function picture(plot: Plot, lean: boolean): Html {
+  return plot.kind === 'histogram' ? histogramChart(plot, !lean) : barChart(plot, lean);
 }
 
 function noPicture(one: FeatureReport): Html | null {
@@ -61,41 +57,49 @@ function noPicture(one: FeatureReport): Html | null {
   return html`<p class="dim">No picture: this feature has more values than a dictionary holds, so it is counted by hash, and its values never leave the host. The distances below are measured on 32 buckets of the hash.</p>`;
 }
 
-function overTime(one: FeatureReport, period: ReportData['period']): Html {
+function overTime(one: FeatureReport, lean: boolean): Html {
   const series = (value: (point: FeatureReport['points'][number]) => number | null) =>
     one.points.map((point) => ({
       atMs: point.startMs,
       value: point.rows === 0 ? null : value(point),
     }));
-  const psi = timeChart({
-    caption: 'PSI over time, chance taken off',
-    series: [
-      {
-        className: 'cur',
-        text: 'PSI',
-        points: series(({ debiasedPsi }) => Math.max(0, debiasedPsi)),
-      },
-    ],
-    show: distance,
-    low: 0,
-    atLeast: 0.12,
-    limits: [
-      { value: 0.05, text: 'watch 0.05' },
-      { value: 0.1, text: 'alert 0.1' },
-    ],
-  });
+  const psi = timeChart(
+    {
+      caption: 'PSI over time, chance taken off',
+      series: [
+        {
+          className: 'cur',
+          text: 'PSI',
+          points: series(({ debiasedPsi }) => Math.max(0, debiasedPsi)),
+        },
+      ],
+      show: distance,
+      low: 0,
+      atLeast: 0.12,
+      limits: [
+        { value: 0.05, text: 'watch 0.05' },
+        { value: 0.1, text: 'alert 0.1' },
+      ],
+    },
+    lean,
+  );
   const missing = one.points.some((point) => point.missing > 0)
-    ? timeChart({
-        caption: 'Missing over time',
-        series: [{ className: 'cur2', text: 'missing', points: series((point) => point.missing) }],
-        show: percent,
-        low: 0,
-        atLeast: 0.01,
-        limits: [],
-      })
+    ? timeChart(
+        {
+          caption: 'Missing over time',
+          series: [
+            { className: 'cur2', text: 'missing', points: series((point) => point.missing) },
+          ],
+          show: percent,
+          low: 0,
+          atLeast: 0.01,
+          limits: [],
+        },
+        lean,
+      )
     : null;
   if (psi === null)
-    return html`<p class="dim">No rows between ${period === null ? 'start and end' : 'the start and the end of the period'}.</p>`;
+    return html`<p class="dim">No rows between the start and the end of the period.</p>`;
   return missing === null ? psi : html`<div class="two">${psi}${missing}</div>`;
 }
 
@@ -148,7 +152,7 @@ function distances(one: FeatureReport): readonly Line[] {
       name: 'p',
       value: pValue(one.logP),
       interval: '',
-      meaning: `chi-square test of the same distribution; over all features ${pValue(Math.log(Math.max(one.adjustedP, 1e-300)))} (Benjamini–Hochberg)`,
+      meaning: `chi-square test of the same distribution; over all features ${pValue(Math.log(one.adjustedP))} (Benjamini–Hochberg)`,
     },
   ];
 }

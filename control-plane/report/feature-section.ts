@@ -11,14 +11,17 @@ import { sparkline } from './time-chart.ts';
 
 /** Cards that are open from the start: what is loud, as much as one reads. */
 const OPEN_CARDS = 3;
-/** Bins tell their figures under the pointer in reports of so many features; beyond, the file would be too large. */
-const MAX_WITH_TIPS = 60;
+/**
+ * With more features the file would grow past what opens quickly: bins then don't tell their figures under the pointer,
+ * and charts have fewer bars and points.
+ */
+const MAX_FULL = 60;
 
 /** Every feature and the prediction, loudest first; each folds open. */
 export function featureSection(data: ReportData): Html | null {
   const features = bySeverity(data.features);
   if (features.length === 0 && data.prediction === null) return null;
-  const tips = features.length <= MAX_WITH_TIPS;
+  const lean = features.length > MAX_FULL;
   const loud = features.filter(({ verdict }) => verdict === 'alert' || verdict === 'watch');
   const open = new Set(loud.slice(0, OPEN_CARDS));
   return html`<section id="features">
@@ -26,12 +29,12 @@ export function featureSection(data: ReportData): Html | null {
     <p class="dim">Each row: verdict, name, reference (filled) and current (line) overlaid, change over time, and the population
  stability index with chance taken off. Open a row for all figures. Drift is called where a test is sure (false discovery
  rate 1 %) and the change is large enough to matter: watch from PSI 0.05 or 0.1 σ, alert from PSI 0.1 or 0.2 σ.</p>
-    ${data.prediction === null ? null : [html`<h3>Prediction</h3>`, card(data.prediction, data, false, tips), html`<h3>${many(features.length, 'feature')}</h3>`]}
-    ${features.map((one) => card(one, data, open.has(one), tips))}
+    ${data.prediction === null ? null : [html`<h3>Prediction</h3>`, card(data.prediction, false, lean), html`<h3>${many(features.length, 'feature')}</h3>`]}
+    ${features.map((one) => card(one, open.has(one), lean))}
   </section>`;
 }
 
-function card(one: FeatureReport, data: ReportData, open: boolean, tips: boolean): Html {
+function card(one: FeatureReport, open: boolean, lean: boolean): Html {
   const points = one.points.map(({ startMs, rows, debiasedPsi }) => ({
     atMs: startMs,
     value: rows === 0 ? null : Math.max(0, debiasedPsi),
@@ -44,7 +47,7 @@ function card(one: FeatureReport, data: ReportData, open: boolean, tips: boolean
       <span class="small">${sparkline(points, 0.1, 'PSI over time')}</span>
       <span class="size">${sizeOf(one)}</span>
     </summary>
-    <div class="body">${featureBody(one, data.period, tips)}</div>
+    <div class="body">${featureBody(one, lean)}</div>
   </details>`;
 }
 

@@ -32,9 +32,10 @@ export function count(value: number): string {
 /** `12.3 %`; two decimals below 1 %. */
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined || Number.isNaN(share)) return '–';
+  if (share === 0) return '0 %';
   const value = share * 100;
-  if (value !== 0 && Math.abs(value) < 0.005) return value > 0 ? '< 0.01 %' : '−0.00 %';
-  const digits = value !== 0 && Math.abs(value) < 1 ? 2 : 1;
+  if (Math.abs(value) < 0.005) return value > 0 ? '< 0.01 %' : '> −0.01 %';
+  const digits = Math.abs(value) < 1 ? 2 : 1;
   return `${value.toFixed(digits).replace('-', '−')} %`;
 }
 

@@ -77,19 +77,18 @@ function shape(
   top: number,
 ): Html {
   let path = '';
-  let open = false;
+  let [lastX, lastY, isOpen] = [0, HIGH, false];
   for (const [at, slot] of slots.entries()) {
     const x = Math.round((at * WIDE) / slots.length);
-    if (slot === null) {
-      path += open ? `V${HIGH}` : '';
-      open = false;
-      continue;
-    }
-    const y = HIGH - Math.round((slot[side] / top) * HIGH);
-    path += open ? `V${y}` : `M${x} ${HIGH}V${y}`;
-    path += `H${Math.round(((at + 1) * WIDE) / slots.length)}`;
-    open = true;
+    const y = slot === null ? HIGH : HIGH - Math.round((slot[side] / top) * HIGH);
+    // A level that goes on is one step however many bins it spans.
+    if (slot === null && isOpen) path += `h${x - lastX}V${HIGH}`;
+    else if (slot !== null && !isOpen) path += `M${x} ${HIGH}V${y}`;
+    else if (slot !== null && y !== lastY) path += `h${x - lastX}v${y - lastY}`;
+    else continue;
+    [lastX, lastY, isOpen] = [x, y, slot !== null];
   }
+  if (isOpen) path += `h${WIDE - lastX}`;
   return html`<path class="${className}" d="${path}V${HIGH}"/>`;
 }
 

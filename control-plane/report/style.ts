@@ -13,7 +13,7 @@ export const STYLE = `
 --ok:#8fe0ae;--okb:#12351f;--none:#c3cad3;--noneb:#2c323a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
-font-variant-numeric:tabular-nums}
+font-variant-numeric:tabular-nums;overflow-wrap:break-word}
 main,header,footer,nav{max-width:1120px;margin:0 auto;padding:0 20px}
 header{padding-top:28px}
 h1{font-size:1.7rem;line-height:1.2;margin:0}
@@ -42,7 +42,7 @@ dl.facts dt{color:var(--dim);font-size:.82rem}dl.facts dd{margin:0;font-weight:6
 table{border-collapse:collapse;width:100%;font-size:.88rem}
 caption{text-align:left;color:var(--dim);padding:4px 0}
 th,td{padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
-thead th{color:var(--dim);font-weight:600;white-space:nowrap}tbody th{font-weight:600;min-width:110px}
+thead th{color:var(--dim);font-weight:600;white-space:nowrap}tbody th{font-weight:600;min-width:170px}
 td.dim{min-width:190px}td.n,th.n{text-align:right;white-space:nowrap}td.s{white-space:nowrap}
 td.plot{width:38%;min-width:150px;vertical-align:middle}
 details.feature{border:1px solid var(--line);border-radius:8px;margin:8px 0}
@@ -51,7 +51,7 @@ align-items:center;padding:8px 14px;cursor:pointer;list-style:none}
 details.feature>summary::-webkit-details-marker{display:none}
 details.feature>summary:hover{background:var(--soft)}summary:focus-visible,a:focus-visible,.scroll:focus-visible{outline:2px solid var(--cur2);outline-offset:2px}
 details.feature[open]>summary{border-bottom:1px solid var(--line)}
-summary .name{font-weight:600}summary .name small{font-weight:400;display:block}
+summary .chip{justify-self:start}main header{padding:28px 0 0}summary .name{font-weight:600}summary .name small{font-weight:400;display:block}
 .body{padding:6px 16px 16px}
 .two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:8px 36px}
 figure{margin:12px 0}figcaption{font-size:.88rem;font-weight:600;margin-bottom:4px}
@@ -76,7 +76,7 @@ footer{margin-top:48px;padding-top:16px;padding-bottom:40px;color:var(--dim);fon
 @media (max-width:720px){body{font-size:14px}main,header,footer,nav{padding-left:14px;padding-right:14px}
 details.feature>summary{grid-template-columns:minmax(0,1fr) auto;gap:4px 10px}summary .name{grid-row:1;grid-column:1}
 summary .chip{grid-row:1;grid-column:2}summary .size{grid-column:1/-1}summary .mini{grid-row:auto}
-.two{grid-template-columns:minmax(0,1fr)}svg.big{height:120px}.tiles{grid-template-columns:1fr}th,td{padding-right:10px}}
+.two{grid-template-columns:minmax(0,1fr)}svg.big{height:120px}.tiles{grid-template-columns:minmax(0,1fr)}th,td{padding-right:10px}tbody th{min-width:120px}}
 @media print{body{font-size:11px}main,header,footer{max-width:none}details.feature,figure,.tile,tr{break-inside:avoid}
 h2,h3{break-after:avoid}.chip{border-color:currentColor}details::details-content{content-visibility:visible;display:block}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

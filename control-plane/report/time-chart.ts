@@ -28,11 +28,16 @@ export interface TimeChart {
 
 /** Points that a line is drawn through: more can't be told apart. */
 const MAX_DRAWN = 200;
+const MAX_DRAWN_LEAN = 120;
+const MAX_DRAWN_SMALL = 50;
 /** A step of so many usual steps is a gap: nothing was measured there, and no line says otherwise. */
 const GAP_STEPS = 1.9;
 
-export function timeChart(spec: TimeChart): Html | null {
-  const series = spec.series.map((one) => ({ ...one, points: thinned(one.points) }));
+export function timeChart(spec: TimeChart, lean = false): Html | null {
+  const series = spec.series.map((one) => ({
+    ...one,
+    points: thinned(one.points, lean ? MAX_DRAWN_LEAN : MAX_DRAWN),
+  }));
   const all = series.flatMap(({ points }) => points);
   const values = all.flatMap(({ value, high }) => (value === null ? [] : [value, high ?? value]));
   if (values.length === 0) return null;
@@ -67,12 +72,12 @@ export function sparkline(
   atLeast: number,
   title: string,
 ): Html | null {
-  const drawn = thinned(points);
-  const values = drawn.flatMap(({ value }) => (value === null ? [] : [value]));
+  const few = thinned(points, MAX_DRAWN_SMALL);
+  const values = few.flatMap(({ value }) => (value === null ? [] : [value]));
   if (values.length === 0) return null;
-  const [from, to] = extent(drawn.map(({ atMs }) => atMs));
+  const [from, to] = extent(few.map(({ atMs }) => atMs));
   const scale = { from, to, low: 0, high: Math.max(atLeast, ...values) };
-  return svg('mini', title, WIDE, 200, line({ className: 'cur', text: '', points: drawn }, scale));
+  return svg('mini', title, WIDE, 200, line({ className: 'cur', text: '', points: few }, scale));
 }
 
 interface Scale {
@@ -84,31 +89,37 @@ interface Scale {
 
 function line({ className, points }: TimeSeries, scale: Scale): Html {
   const path = runs(points)
-    .map((run) => {
-      const places = run.map(
-        ({ atMs, value }) => `${x(atMs, scale)} ${height(value ?? 0, scale.low, scale.high)}`,
-      );
-      // A point alone is a line of no length, which round ends make a dot.
-      return places.length === 1 ? `M${places[0]}h0` : `M${places.join('L')}`;
-    })
+    .map((run) => drawn(run.map((point) => at(point.atMs, point.value ?? 0, scale))))
     .join('');
   return html`<path class="${className}" d="${path}"/>`;
 }
 
+type Place = readonly [x: number, y: number];
+
+/** From each place to the next by what lies between: half the length of the places themselves. */
+function drawn(places: readonly Place[]): string {
+  const [[x, y]] = places;
+  // A point alone is a line of no length, which round ends make a dot.
+  if (places.length === 1) return `M${x} ${y}h0`;
+  const steps = places
+    .slice(1)
+    .flatMap(([toX, toY], k) => [toX - places[k][0], toY - places[k][1]]);
+  return `M${x} ${y}l${steps.join(' ').replaceAll(' -', '-')}`;
+}
+
 function band(points: readonly TimePoint[], scale: Scale): Html | null {
   const shapes = runs(points).map((run) => {
-    const edge = (side: 'low' | 'high', order: readonly TimePoint[]) =>
-      order.map(
-        (point) =>
-          `${x(point.atMs, scale)} ${height(point[side] ?? point.value ?? 0, scale.low, scale.high)}`,
-      );
-    return `M${[...edge('high', run), ...edge('low', [...run].reverse())].join('L')}z`;
+    const edge = (side: 'low' | 'high') =>
+      run.map((point) => at(point.atMs, point[side] ?? point.value ?? 0, scale));
+    return `${drawn([...edge('high'), ...edge('low').reverse()])}z`;
   });
   if (points.every(({ low }) => low === undefined)) return null;
   return html`<path class="band" d="${shapes.join('')}"/>`;
 }
 
-const x = (atMs: number, { from, to }: Scale) => place(atMs, from, to, WIDE);
+function at(atMs: number, value: number, { from, to, low, high }: Scale): Place {
+  return [place(atMs, from, to, WIDE), height(value, low, high)];
+}
 
 /** Stretches without a gap. */
 function runs(points: readonly TimePoint[]): readonly (readonly TimePoint[])[] {
@@ -127,17 +138,17 @@ function runs(points: readonly TimePoint[]): readonly (readonly TimePoint[])[] {
 }
 
 /** Of each group the one with the largest value: a spike must not vanish because it was short. */
-function thinned(points: readonly TimePoint[]): readonly TimePoint[] {
+function thinned(points: readonly TimePoint[], most: number): readonly TimePoint[] {
   const sorted = [...points].sort((a, b) => a.atMs - b.atMs);
-  if (sorted.length <= MAX_DRAWN) return sorted;
-  return Array.from({ length: MAX_DRAWN }, (_, at) => {
-    const from = Math.floor((at * sorted.length) / MAX_DRAWN);
-    const to = Math.floor(((at + 1) * sorted.length) / MAX_DRAWN);
+  if (sorted.length <= most) return sorted;
+  return Array.from({ length: most }, (_, k) => {
+    const from = Math.floor((k * sorted.length) / most);
+    const to = Math.floor(((k + 1) * sorted.length) / most);
     const group = sorted.slice(from, to);
-    return group.reduce((most, one) =>
-      (one.value ?? Number.NEGATIVE_INFINITY) > (most.value ?? Number.NEGATIVE_INFINITY)
+    return group.reduce((loudest, one) =>
+      (one.value ?? Number.NEGATIVE_INFINITY) > (loudest.value ?? Number.NEGATIVE_INFINITY)
         ? one
-        : most,
+        : loudest,
     );
   });
 }

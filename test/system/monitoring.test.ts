@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AlertView } from '../../control-plane/http/alerts.ts';
 import type { MonitoringView } from '../../control-plane/http/monitoring-view.ts';
 import type { DriftView } from '../../control-plane/http/services.ts';
+import type { ReportData } from '../../control-plane/report/report-data.ts';
 import { mortgageRows } from '../support/mortgage.ts';
 import { ROOT } from '../support/source-files.ts';
 import { type AgentHandle, Stack, Traffic, until } from '../support/stack.ts';
@@ -93,6 +95,31 @@ describe('monitoring, from traffic to what people read', () => {
     expect(parsed.verdict).toBe('alert');
     expect(parsed.period.features?.find(({ name }) => name === DRIFTED)?.verdict).toBe('alert');
   }, 60_000);
+
+  it('the report shows the drift, as a page, as data and as a file', async () => {
+    const ask = (accept: string) =>
+      fetch(`${stack.url}/api/v1/deployments/mortgage/report`, {
+        headers: { authorization: `Bearer ${stack.token}`, accept },
+      });
+    const page = await ask('text/html,application/xhtml+xml,*/*;q=0.8');
+    expect(page.headers.get('content-type')).toContain('text/html');
+    expect(page.headers.get('content-security-policy')).toContain("style-src 'sha256-");
+    expect(await page.text()).toContain(`<bdi>${DRIFTED}</bdi>`);
+    const data = (await (await ask('application/json')).json()) as ReportData;
+    expect(data.features.find(({ name }) => name === DRIFTED)?.verdict).toBe('alert');
+
+    const out = join(stack.folder, 'report.html');
+    expect(await driftline('report', 'mortgage', '--last', '1h', '--out', out)).toContain(out);
+    expect(await readFile(out, 'utf8')).toContain(`<bdi>${DRIFTED}</bdi>`);
+    const said = await driftline('report', 'mortgage', '--from', '2h', '--json');
+    expect((JSON.parse(said) as ReportData).title).toBe('mortgage');
+    await expect(driftline('report', 'mortgage', '--from', 'yesterday')).rejects.toThrow(
+      '--from is "yesterday"',
+    );
+    await expect(driftline('report', 'mortgage', '--from', '2h', '--last', '1h')).rejects.toThrow(
+      'both say where to begin',
+    );
+  });
 
   it('/metrics shows the alert and the stream that raised it', async () => {
     const answer = await fetch(`${stack.url}/metrics`, {

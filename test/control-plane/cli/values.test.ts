@@ -5,6 +5,7 @@ import {
   parseDuration,
   parseInteger,
   parseLabels,
+  parseMoment,
   parseShare,
   parseVersion,
   parseVersionNumber,
@@ -22,16 +23,34 @@ function refusal(run: () => unknown): CliError {
 
 describe('command line values', () => {
   it('reads durations in each unit', () => {
-    expect(['500ms', '10s', '2.5s', '5m', '1h'].map((text) => parseDuration('--x', text))).toEqual([
-      500, 10_000, 2500, 300_000, 3_600_000,
-    ]);
+    expect(
+      ['500ms', '10s', '2.5s', '5m', '1h', '7d'].map((text) => parseDuration('--x', text)),
+    ).toEqual([500, 10_000, 2500, 300_000, 3_600_000, 604_800_000]);
   });
 
-  it.each(['', '10', 's', '-1s', '1d', '1e3s', ' 1s'])('refuses "%s" as a duration', (text) => {
+  it.each(['', '10', 's', '-1s', '1w', '1e3s', ' 1s'])('refuses "%s" as a duration', (text) => {
     const error = refusal(() => parseDuration('--observe', text));
     expect(error.kind).toBe('usage');
     expect(error.message).toContain(`--observe is "${text}"`);
   });
+
+  it('reads moments in UTC unless they say otherwise, and spans back from now', () => {
+    const now = Date.UTC(2026, 2, 2, 12);
+    const read = (text: string) => new Date(parseMoment('--from', text, now)).toISOString();
+    expect(read('2026-03-01')).toBe('2026-03-01T00:00:00.000Z');
+    expect(read('2026-03-01T06:30')).toBe('2026-03-01T06:30:00.000Z');
+    expect(read('2026-03-01T06:30:00+02:00')).toBe('2026-03-01T04:30:00.000Z');
+    expect(read('1d')).toBe('2026-03-01T12:00:00.000Z');
+  });
+
+  it.each(['', 'yesterday', '2026-13-01', '2026-03', '1969-01-01', '03/01/2026'])(
+    'refuses "%s" as a moment',
+    (text) => {
+      expect(refusal(() => parseMoment('--from', text, 0)).message).toContain(
+        `--from is "${text}"; it must be like 2026-03-01`,
+      );
+    },
+  );
 
   it('reads what it prints as a version', () => {
     fc.assert(

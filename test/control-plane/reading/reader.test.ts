@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { monitoringViewSchema } from '../../../control-plane/http/monitoring-view.ts';
+import { reportViewSchema } from '../../../control-plane/http/report-view.ts';
 import { monitoringQuerySchema } from '../../../control-plane/reading/query.ts';
 import { insertAgent } from '../../../control-plane/store/agents.ts';
 import { windows as windowsTable } from '../../../control-plane/store/telemetry-schema.ts';
@@ -111,6 +112,35 @@ describe('a period', () => {
     const view = await read({ include: 'windows' });
     expect(view).toMatchObject({ verdict: null, features: null, operations: null });
     expect((await read({ include: 'operations' })).windows).toEqual([]);
+  });
+});
+
+describe('a report of a period', () => {
+  const report = (query: Record<string, string> = {}) =>
+    control.hub.monitoring.report(
+      'loans',
+      monitoringQuerySchema.parse({ from: START, to: START + WINDOWS * WINDOW_MS, ...query }),
+      START,
+    );
+
+  test('judges as the monitoring does, and has pictures and intervals besides', async () => {
+    const data = await report();
+    expect(reportViewSchema.parse(data)).toEqual(data);
+    const view = await read({});
+    const [x] = data.features;
+    const { reason, intervals, plot, outOfRange, ...judged } = x;
+    expect(judged).toEqual(view.features?.[0]);
+    expect(reason).toBeNull();
+    expect(outOfRange).toBeNull();
+    expect(intervals?.psi?.low).toBeLessThan(judged.debiasedPsi);
+    expect(plot?.kind === 'histogram' && plot.bins.length).toBeGreaterThanOrEqual(14);
+    expect(data.prediction?.plot?.kind).toBe('histogram');
+    expect(data.sides.current.rows).toBe(2 * WINDOWS * ROWS);
+  });
+
+  test('says what it leaves out', async () => {
+    expect((await report({ agent: 'north' })).notes).toContain('Only hosts north.');
+    await expect(report({ feature: 'y' })).rejects.toThrow('no feature "y"');
   });
 });
 
