@@ -7,7 +7,7 @@ import type { Plot, PlotBin } from '../report/report-data.ts';
 const DRAWN_BINS = 40;
 /** Bins at an end that take at least this share of the width are drawn as "below" or "above" … */
 const WIDE_END = 0.4;
-/** … but only while no more than this share of either side's rows lie there. */
+/** … but only while no more than this share of the reference lies there. */
 const CUT_SHARE = 0.1;
 /** Bins that are drawn in any case. */
 const MIN_BINS = 4;
@@ -145,7 +145,10 @@ function drawnRange(inner: readonly Mass[]): readonly [number, number] {
   }
 }
 
-/** How many of the first bins take WIDE_END of the width with hardly any rows in them; 0: none. */
+/**
+ * How many of the first bins take WIDE_END of the width with hardly any of the reference in them; 0: none. Where in such
+ * a bin the current rows lie is not known, so that a bar beside the others says more of them than a long flat line.
+ */
 function endToCut(bins: readonly Mass[]): number {
   const last = bins.length - MIN_BINS;
   const end = bins[bins.length - 1];
@@ -153,8 +156,7 @@ function endToCut(bins: readonly Mass[]): number {
     Math.max(end.high, bins[from].high) - Math.min(end.low, bins[from].low);
   const all = width(0);
   for (let cut = 1; cut <= last; cut += 1) {
-    const { reference, current } = sidesOf(bins.slice(0, cut));
-    if (Math.max(reference, current) > CUT_SHARE) return 0;
+    if (sidesOf(bins.slice(0, cut)).reference > CUT_SHARE) return 0;
     if (width(cut) <= all * (1 - WIDE_END)) return cut;
   }
   return 0;

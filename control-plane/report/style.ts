@@ -74,8 +74,8 @@ svg path,svg line{vector-effect:non-scaling-stroke}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.82rem;background:var(--soft);padding:12px;border-radius:8px}
 footer{margin-top:48px;padding-top:16px;padding-bottom:40px;color:var(--dim);font-size:.85rem;border-top:1px solid var(--line)}
 @media (max-width:720px){body{font-size:14px}main,header,footer,nav{padding-left:14px;padding-right:14px}
-details.feature>summary{grid-template-columns:minmax(0,1fr) auto;gap:4px 10px}summary .name{grid-row:1;grid-column:1}
-summary .chip{grid-row:1;grid-column:2}summary .size{grid-column:1/-1}summary .mini{grid-row:auto}
+details.feature>summary{grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:4px 14px}summary .chip,summary .name,summary .size{grid-column:1/-1}
+summary .name small{display:inline}td.dim{min-width:260px}
 .two{grid-template-columns:minmax(0,1fr)}svg.big{height:120px}.tiles{grid-template-columns:minmax(0,1fr)}th,td{padding-right:10px}tbody th{min-width:120px}}
 @media print{body{font-size:11px}main,header,footer{max-width:none}details.feature,figure,.tile,tr{break-inside:avoid}
 h2,h3{break-after:avoid}.chip{border-color:currentColor}details::details-content{content-visibility:visible;display:block}
