@@ -11,6 +11,8 @@ const WIDE_END = 0.4;
 const CUT_SHARE = 0.1;
 /** Bins that are drawn in any case. */
 const MIN_BINS = 4;
+/** Below, division loses digits. */
+const LEAST_WIDTH = 1e-300;
 /** Edges count as evenly spaced within this share of a step. */
 const EVEN = 1e-6;
 
@@ -74,7 +76,7 @@ function numericPlot(
   const outer = closedOuter(reference, current, edges);
   const inner = masses.slice(1, -1);
   if (edges.length < 2) return null;
-  if (isEven(edges)) {
+  if (isEven(edges) && edges[1] - edges[0] > LEAST_WIDTH) {
     const [first, last] = [masses[0], masses[masses.length - 1]];
     const low = outer.low === null ? [] : [{ ...first, low: outer.low }];
     const high = outer.high === null ? [] : [{ ...last, high: outer.high }];
@@ -165,7 +167,12 @@ function endToCut(bins: readonly Mass[]): number {
 /** Each bin's share, laid evenly over its width, on DRAWN_BINS bins of equal width. */
 function spread(masses: readonly Mass[]): readonly PlotBin[] {
   const low = masses[0].low;
-  const width = (masses[masses.length - 1].high - low) / DRAWN_BINS;
+  const high = masses[masses.length - 1].high;
+  const width = (high - low) / DRAWN_BINS;
+  // Values so near to each other that floats between them run out.
+  if (width < LEAST_WIDTH || low + width === low || high - width === high) {
+    return [{ low, high, ...sidesOf(masses) }];
+  }
   const bins = Array.from({ length: DRAWN_BINS }, (_, k) => ({
     low: low + k * width,
     high: low + (k + 1) * width,

@@ -36,7 +36,7 @@ export function performanceAnswer({ performance }: ReportData): Answer {
   const change = accuracyChange(performance);
   const against =
     change === null
-      ? ''
+      ? ' The baseline has no labels to judge that by.'
       : ` ${points(change.difference)} against the baseline (95 % ${between(change.interval, points)}).`;
   const sentence = html`Accuracy ${percent(realised.accuracy.value)} (95 % ${between(realised.accuracy, percent)}); ${share}.${against}`;
   return { ...base, status: statusOf(change), sentence };
