@@ -27,7 +27,8 @@ export function featureBody(one: FeatureReport, lean: boolean): Html {
 export function verdictSentence(one: FeatureReport): string {
   if (one.reason !== null) return `Not compared: ${one.reason}.`;
   const { reference, current } = one.rows;
-  const sure = `p = ${pValue(Math.log(one.adjustedP))} over all features`;
+  const p = pValue(Math.log(one.adjustedP));
+  const sure = `p ${p.startsWith('<') ? p : `= ${p}`} over all features`;
   const size = `PSI ${distance(one.debiasedPsi)}${one.wasserstein === null ? '' : `, W1 ${distance(one.wasserstein)} σ`}`;
   switch (one.verdict) {
     case 'insufficient': {

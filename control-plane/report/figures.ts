@@ -3,6 +3,8 @@ import type { Interval } from '../../protocol/statistics/wilson.ts';
 /** Numbers as people read them. What is no number, or beyond what a float holds, is a sign and not "NaN". */
 
 const HUGE = 1e300;
+/** A number and its unit stay on one line. */
+const NBSP = '\u00a0';
 
 /** Three significant digits: `0.0123`, `12.3`, `1,230`, `1.2e-9`. */
 export function figure(value: number | null | undefined): string {
@@ -19,7 +21,7 @@ export function figure(value: number | null | undefined): string {
   return text.replace('-', '−');
 }
 
-/** Two decimals, for what is read in units of 0.1: PSI, W1 in σ. */
+/** Three decimals, for what is read in units of 0.1: PSI, W1 in σ. */
 export function distance(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return '–';
   return Math.abs(value) >= 100 ? figure(value) : value.toFixed(3).replace('-', '−');
@@ -32,17 +34,17 @@ export function count(value: number): string {
 /** `12.3 %`; two decimals below 1 %. */
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined || Number.isNaN(share)) return '–';
-  if (share === 0) return '0 %';
+  if (share === 0) return `0${NBSP}%`;
   const value = share * 100;
-  if (Math.abs(value) < 0.005) return value > 0 ? '< 0.01 %' : '> −0.01 %';
+  if (Math.abs(value) < 0.005) return `${value > 0 ? '<' : '> −'}${NBSP}0.01${NBSP}%`;
   const digits = Math.abs(value) < 1 ? 2 : 1;
-  return `${value.toFixed(digits).replace('-', '−')} %`;
+  return `${value.toFixed(digits).replace('-', '−')}${NBSP}%`;
 }
 
 /** A change of a share in percentage points, with its sign. */
 export function points(change: number): string {
   const text = (change * 100).toFixed(1);
-  return `${change > 0 ? '+' : ''}${text.replace('-', '−')} pp`;
+  return `${change > 0 ? '+' : ''}${text.replace('-', '−')}${NBSP}pp`;
 }
 
 export function between(
