@@ -89,6 +89,9 @@ describe('monitoring, from traffic to what people read', () => {
     const shown = await driftline('drift', 'mortgage', '--last', '10m');
     expect(shown).toMatch(new RegExp(`${DRIFTED} +[▁▂▃▄▅▆▇█]`));
     expect(shown).toContain('alert');
+    // Each feature stands there once; what else is watched is told by its kind.
+    expect(shown.match(new RegExp(`^${DRIFTED} `, 'gm'))).toHaveLength(1);
+    expect(shown).toMatch(/also watched, ok: .*missing \(10\)/);
     const parsed = JSON.parse(await driftline('drift', 'mortgage', '--json')) as DriftView & {
       period: MonitoringView;
     };
