@@ -41,7 +41,7 @@ export async function buildProfile(
   for (const { inputs, outputs, rows } of batches) {
     recorder.answered([{ inputs, outputs, rows, latencyUs: 0, gaps: null }]);
   }
-  return { rows: table.rows.length, features, prediction, reference: recorder.current };
+  return { rows: table.rows.length, features, prediction, reference: recorder.counted() };
 }
 
 async function runBaseline(

@@ -26,8 +26,9 @@ export interface NumericRows {
 }
 
 /**
- * Counts the numeric columns of one tensor. Rows are turned into columns first, some tens at a time, so that each
- * column is then counted in one go with its numbers in registers: a value costs a third of what it costs alone.
+ * Counts the numeric columns of one tensor. Rows are turned into columns first, BLOCK_ROWS at a time whichever requests
+ * they came with, so that each column is then counted in one go with its numbers in registers: a value costs a third of
+ * what it costs alone. What has not filled a block waits in it for `flush`; nothing of a request is held on to.
  */
 export class NumericColumns {
   readonly #tensor: string;
@@ -50,16 +51,22 @@ export class NumericColumns {
     this.#block = new Float64Array(columns.length * STRIDE);
   }
 
-  /** @param into one for each column, in their order */
-  count(answers: readonly NumericRows[], into: readonly NumericSketch[]): void {
-    this.#sketches = into;
+  /** From now on it is counted into these, one for each column in their order; what came before must be flushed. */
+  open(sketches: readonly NumericSketch[]): void {
+    this.#sketches = sketches;
+  }
+
+  count(answers: readonly NumericRows[]): void {
     for (let at = 0; at < answers.length; at += 1) {
       const { rows } = answers[at];
       const data = answers[at][this.#side].get(this.#tensor)?.data;
-      if (data === undefined) for (const sketch of into) sketch.missing += rows;
+      if (data === undefined) this.#miss(rows);
       else if (rows > 0) this.#turn(data, rows, data.length / rows);
     }
-    this.#flush();
+  }
+
+  #miss(rows: number): void {
+    for (const sketch of this.#sketches) sketch.missing += rows;
   }
 
   #turn(data: TensorData, rows: number, width: number): void {
@@ -71,7 +78,7 @@ export class NumericColumns {
       else if (this.#anyText) this.#turnText(data, at, to);
       else turnAny(data, at, indices, block, to);
       this.#filled = to + 1;
-      if (this.#filled === BLOCK_ROWS) this.#flush();
+      if (this.#filled === BLOCK_ROWS) this.flush();
     }
   }
 
@@ -83,7 +90,8 @@ export class NumericColumns {
     }
   }
 
-  #flush(): void {
+  /** Counts the rows that wait. */
+  flush(): void {
     const rows = this.#filled;
     this.#filled = 0;
     if (rows === 0) return;

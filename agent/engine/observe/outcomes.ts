@@ -60,15 +60,19 @@ export class OutcomeObserver {
     if (data === undefined || rows === 0) return;
     this.#groups.begin(answer);
     const width = data.length / rows;
+    const plain = this.#kind === 'score' || this.#kind === 'value';
     const keep = this.keepDecisions && decisionRow !== undefined;
     const caller = keep ? callerOf(answer) : 0;
     for (let row = 0, at = this.#index; row < rows; row += 1, at += width) {
-      if (!this.#read(data[at])) continue;
+      // A float32 straight from its tensor needs no box on the heap.
+      const known =
+        plain && data instanceof Float32Array ? this.#take(data[at]) : this.#read(data[at]);
+      if (!known) continue;
       this.#groups.read(row, this.#levels);
       this.#cells.countPrediction(into, this.#levels, this.#prediction, this.#positive);
       if (!keep) continue;
-      const [prediction, positive] = [this.#prediction, this.#positive];
-      this.#decisions.add(decisionRow + row, row, caller, prediction, positive, this.#levels);
+      const prediction = this.#prediction;
+      this.#decisions.add(decisionRow + row, row, caller, prediction, this.#positive, this.#levels);
     }
   }
 
@@ -80,7 +84,10 @@ export class OutcomeObserver {
       this.#positive = this.#kind === 'yes-or-no' && number === 1;
       return true;
     }
-    const number = Number(value);
+    return this.#take(Number(value));
+  }
+
+  #take(number: number): boolean {
     this.#prediction = number;
     this.#positive = this.#kind === 'score' && number >= this.#threshold;
     // Past that the sum of their squares would overflow, and a window with it.

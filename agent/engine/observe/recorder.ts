@@ -87,7 +87,7 @@ export class Recorder {
     this.#tensors = new TensorObserver(this.#watched, share);
   }
 
-  /** Answered requests, in their order. Counted column by column: several at once cost a third of one by one. */
+  /** Answered requests, in their order. Their numbers are copied, and counted when there is a block of them. */
   answered(answers: readonly Answered[]): void {
     const window = this.#window;
     window.requests += answers.length;
@@ -104,10 +104,7 @@ export class Recorder {
     }
     if (window.outcome !== null) this.outcomes?.answered(answers, window.outcome);
     this.#tensors?.answered(answers, window.tensors);
-    if (this.#prediction === null) return;
-    const before = nonFinite(window.prediction);
-    this.#prediction.count(answers);
-    window.nonFiniteOutputs += nonFinite(window.prediction) - before;
+    this.#prediction?.count(answers);
   }
 
   /** A request that was right and still failed: the model threw, or answered what JSON can't carry. */
@@ -118,8 +115,8 @@ export class Recorder {
 
   /** The finished window, or null when nothing was asked of this arm; starts an empty one. */
   cut(windowStartMs: number, windowMs: number): WindowMessage | null {
-    const finished = this.#window;
-    if (finished.requests === 0) return null;
+    if (this.#window.requests === 0) return null;
+    const finished = this.counted();
     this.#window = this.#open();
     return {
       kind: 'window',
@@ -132,8 +129,16 @@ export class Recorder {
     };
   }
 
-  /** The window being filled; the profile builder reads the whole baseline out of it. */
+  /** The window being filled, to add to. Its numeric columns lack the rows that no block has been filled with. */
   get current(): WindowSketch {
+    return this.#window;
+  }
+
+  /** The window being filled, with everything counted; the profile builder reads the whole baseline out of it. */
+  counted(): WindowSketch {
+    this.#features.flush();
+    this.#prediction?.flush();
+    this.#window.nonFiniteOutputs = nonFinite(this.#window.prediction);
     return this.#window;
   }
 }

@@ -11,6 +11,8 @@ const GROUP_PARAMETER = 'group';
 /** One attribute: where its values come from in the request at hand, and which levels they are. */
 class Source {
   readonly attribute: string;
+  /** Its parameter where parameters are plain values: put together once, and not for each request. */
+  readonly flat: string;
   readonly levels: GroupLevels;
   /** Null: a parameter of the request. */
   readonly feature: { readonly tensor: string; readonly index: number } | null;
@@ -23,6 +25,7 @@ class Source {
 
   constructor(axis: GroupAxis, { features, groups }: Manifest) {
     this.attribute = axis.attribute;
+    this.flat = `${GROUP_PARAMETER}.${axis.attribute}`;
     this.levels = new GroupLevels(axis);
     const group = groups.find(({ attribute }) => attribute === axis.attribute);
     const place = features.find(({ name }) => name === axis.attribute);
@@ -40,7 +43,7 @@ class Source {
       this.missing = gaps?.get(tensor) ?? null;
       return;
     }
-    const given = groupParameter(parameters ?? null, this.attribute);
+    const given = groupParameter(parameters ?? null, this);
     // A list that does not have one value for each row says nothing about any of them.
     if (Array.isArray(given)) this.perRow = given.length === rows ? given : null;
     else this.level = this.levels.of(scalar(given));
@@ -74,10 +77,13 @@ export class RowGroups {
 }
 
 /** `parameters: {"group": {"sex": "f"}}`, or `"group.sex": "f"` where parameters are plain values, as in gRPC. */
-function groupParameter(parameters: object | null, attribute: string): unknown {
+function groupParameter(
+  parameters: object | null,
+  { attribute, flat }: { readonly attribute: string; readonly flat: string },
+): unknown {
   if (parameters === null) return null;
-  const flat = parameterOf(parameters, `${GROUP_PARAMETER}.${attribute}`);
-  if (flat !== null) return flat;
+  const plain = parameterOf(parameters, flat);
+  if (plain !== null) return plain;
   const all = parameterOf(parameters, GROUP_PARAMETER);
   if (typeof all !== 'object' || all === null || Array.isArray(all)) return null;
   return parameterOf(all, attribute);

@@ -24,7 +24,6 @@ export class WatchedColumns {
     readonly columns: NumericColumns;
   }[];
   #sketches: readonly FeatureSketch[] = [];
-  #numeric: readonly (readonly NumericSketch[])[] = [];
 
   /** `grids`: one for each place. */
   constructor(places: readonly Place[], grids: readonly FeatureGrid[], side: 'inputs' | 'outputs') {
@@ -50,17 +49,23 @@ export class WatchedColumns {
     }));
   }
 
-  /** From now on it is counted into these: those of a new window, one for each place. */
+  /** From now on it is counted into these: those of a new window, one for each place. What came before is flushed. */
   open(sketches: readonly FeatureSketch[]): void {
+    this.flush();
     this.#sketches = sketches;
-    this.#numeric = this.#tensors.map(({ features }) =>
-      features.map((feature) => numericOf(sketches[feature])),
-    );
+    for (const { columns, features } of this.#tensors) {
+      columns.open(features.map((feature) => numericOf(sketches[feature])));
+    }
+  }
+
+  /** Counts what still waits for a block of rows to be full. */
+  flush(): void {
+    for (const { columns } of this.#tensors) columns.flush();
   }
 
   count(answers: readonly NumericRows[]): void {
     for (let at = 0; at < this.#tensors.length; at += 1) {
-      this.#tensors[at].columns.count(answers, this.#numeric[at]);
+      this.#tensors[at].columns.count(answers);
     }
     for (let at = 0; at < this.#codes.length; at += 1) {
       const { feature, column } = this.#codes[at];
