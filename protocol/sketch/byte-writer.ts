@@ -28,13 +28,15 @@ export class ByteWriter {
 
   /**
    * LEB128: seven bits a byte, lowest first, top bit = more follow.
-   * Divides instead of shifting, because shifts cut numbers to 32 bits.
+   * Divides instead of shifting, because shifts cut numbers to 32 bits. `index` apart from `name`: to put a text
+   * together for each of thousands of cells took longer than to write them.
    *
    * @throws SketchError `value` unless a whole number from 0 to 2^53 − 1
    */
-  count(value: number, name: string): void {
+  count(value: number, name: string, index?: number): void {
     if (!Number.isSafeInteger(value) || value < 0) {
-      throw new SketchError('value', `${name} ${value}: a whole number from 0 to 2^53 - 1`);
+      const place = index === undefined ? name : `${name}[${index}]`;
+      throw new SketchError('value', `${place} ${value}: a whole number from 0 to 2^53 - 1`);
     }
     let rest = value;
     while (rest >= 0x80) {

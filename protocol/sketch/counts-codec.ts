@@ -2,13 +2,20 @@ import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { SketchError } from './error.ts';
 
+/** A loop and no `reduce`: a call for each of 2,049 latency buckets was a tenth of the time of a window. */
+export function totalOf(counts: Float64Array): number {
+  let total = 0;
+  for (let k = 0; k < counts.length; k += 1) total += counts[k];
+  return total;
+}
+
 /**
  * Cell counts on the wire: a count above 0 is its varint; a run of r zeros is 0, then varint
  * r − 1. A run is written whole, so that equal counts have equal bytes.
  */
 export function writeCounts(writer: ByteWriter, counts: Float64Array, name: string): void {
   for (let k = 0; k < counts.length; ) {
-    writer.count(counts[k], `${name}[${k}]`);
+    writer.count(counts[k], name, k);
     if (counts[k] > 0) {
       k += 1;
       continue;
@@ -34,7 +41,7 @@ export function readCounts(
   let total = 0;
   let afterZeros = false;
   for (let k = 0; k < cells; ) {
-    const count = reader.count(`${name}[${k}]`);
+    const count = reader.count(name, k);
     if (count > 0) {
       counts[k] = count;
       total += count;
@@ -42,7 +49,7 @@ export function readCounts(
       afterZeros = false;
       continue;
     }
-    const run = reader.count(`${name}: run of zeros`) + 1;
+    const run = reader.count(name, k) + 1;
     if (afterZeros || run > cells - k) {
       throw new SketchError(
         'format',

@@ -1,6 +1,6 @@
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { readCounts, writeCounts } from './counts-codec.ts';
+import { readCounts, totalOf, writeCounts } from './counts-codec.ts';
 import { SketchError } from './error.ts';
 import type { CategoricalSketch } from './frequency.ts';
 import { MAX_BINS } from './grid.ts';
@@ -95,7 +95,7 @@ export function readNumeric(reader: ByteReader, maxBins: number, name: string): 
 
 function writeValues(writer: ByteWriter, sketch: NumericSketch, name: string): void {
   const { moments, counts, sums } = sketch;
-  const total = counts.reduce((sum, count) => sum + count, 0);
+  const total = totalOf(counts);
   if (total !== moments.count) {
     throw new SketchError('value', `${name}: ${total} in bins, ${moments.count} in the moments`);
   }
@@ -146,9 +146,10 @@ function readSums(
 ): Float64Array {
   const sums = new Float64Array(counts.length);
   const sigma = Math.sqrt(variance(moments));
+  const place = `${name}.sums`;
   for (let k = 0; k < counts.length; k += 1) {
     if (counts[k] === 0) continue;
-    const offset = reader.float24(`${name}.sums[${k}]`);
+    const offset = reader.float24(place, k);
     if (!Number.isFinite(offset)) {
       throw new SketchError('format', `${name}.sums[${k}]: ${offset} is not finite`);
     }

@@ -1,12 +1,12 @@
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { readCounts, writeCounts } from './counts-codec.ts';
+import { readCounts, totalOf, writeCounts } from './counts-codec.ts';
 import { SketchError } from './error.ts';
 import { LATENCY_BUCKETS, type LatencySketch, latencyBucket } from './latency.ts';
 
 /** Layout: see codec.ts. @throws SketchError `value` when buckets and count disagree */
 export function writeLatency(writer: ByteWriter, latency: LatencySketch, name: string): void {
-  const total = latency.counts.reduce((sum, count) => sum + count, 0);
+  const total = totalOf(latency.counts);
   if (total !== latency.count) {
     throw new SketchError('value', `${name}: ${total} in buckets, count ${latency.count}`);
   }
@@ -22,7 +22,8 @@ export function readLatency(reader: ByteReader, name: string): LatencySketch {
   if (total === 0) return { count: 0, sumUs: 0, maxUs: 0, counts };
   const sumUs = reader.float64(`${name}.sumUs`);
   const maxUs = reader.float64(`${name}.maxUs`);
-  const slowest = counts.findLastIndex((count) => count > 0);
+  let slowest = LATENCY_BUCKETS - 1;
+  while (counts[slowest] === 0) slowest -= 1;
   const possible = maxUs >= 0 && maxUs < Infinity && sumUs >= 0 && sumUs < Infinity;
   if (!possible || latencyBucket(maxUs) !== slowest) {
     throw new SketchError('format', `${name}: sum ${sumUs} µs, max ${maxUs} µs do not fit`);
