@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MonitorShape } from '../control-plane/decide/drift-monitor.ts';
+import { keepWindows } from '../control-plane/merge/retention.ts';
 import { monitoringQuerySchema } from '../control-plane/reading/query.ts';
 import { PeriodReader } from '../control-plane/reading/reader.ts';
 import { Store } from '../control-plane/store/database.ts';
 import { insertDeployment } from '../control-plane/store/deployments.ts';
 import { insertVersion } from '../control-plane/store/models.ts';
+import { HOUR_MS, markDue, type RollupKey } from '../control-plane/store/rollups.ts';
 import { windows } from '../control-plane/store/telemetry-schema.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import { encodeWindow } from '../protocol/sketch/codec.ts';
@@ -84,9 +86,36 @@ async function fill(store: Store): Promise<number> {
       windowStartMs: (from + at) * WINDOW_MS,
       body: bodies[(from + at) % DIFFERENT],
     }));
-    await store.write((tx) => tx.insert(windows).values(rows));
+    await store.write(async (tx) => {
+      await tx.insert(windows).values(rows);
+      await markDue(tx, hoursOf(rows));
+    });
   }
   return bodies.reduce((sum, body) => sum + body.length, 0) / DIFFERENT;
+}
+
+/** As the merge marks them: an hour that nobody has marked is never made, and a month would be read as empty. */
+function hoursOf(rows: readonly (typeof windows.$inferInsert)[]): RollupKey[] {
+  const starts = new Set(
+    rows.map(({ windowStartMs }) => windowStartMs - (windowStartMs % HOUR_MS)),
+  );
+  const [{ deployment, manifest, arm, agentId }] = rows;
+  return [...starts].map((startMs) => ({
+    ...{ deployment, manifest, arm, agentId, levelMs: HOUR_MS, startMs },
+  }));
+}
+
+/** Hours and days, made as the control plane makes them once they are over; feature-windows a second. */
+async function rollUp(store: Store): Promise<void> {
+  const onFailure = (where: string, error: unknown) => {
+    throw new Error(where, { cause: error });
+  };
+  const retention = keepWindows({ store, now: () => Date.now(), onFailure });
+  const start = performance.now();
+  const made = await retention.roll();
+  const seconds = (performance.now() - start) / 1000;
+  await retention.close();
+  process.stdout.write(`${made} roll-ups made in ${seconds.toFixed(1)} s\n`);
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'driftline-bench-'));
@@ -95,6 +124,7 @@ try {
   process.stdout.write(`${QUESTION}\n${machineLine({ server: null, load: null })}\n\n`);
   const bytes = await fill(store);
   process.stdout.write(`${(bytes / FEATURES).toFixed(0)} bytes a feature and window\n`);
+  await rollUp(store);
   const shape: MonitorShape = {
     features: Array.from({ length: FEATURES }, (_, at) => `f${at}`),
     grids,
@@ -116,6 +146,10 @@ try {
       size = JSON.stringify(view).length;
       times.push(performance.now() - start);
       points = view.windows.length;
+      const expected = toMs / WINDOW_MS;
+      if (view.totals.windows !== expected) {
+        throw new Error(`${view.totals.windows} windows in the answer, ${expected} are stored`);
+      }
     }
     const found = quartiles(times);
     if (Object.keys(given).length === 0) month = found;

@@ -61,7 +61,8 @@ export class NumericColumns {
       const { rows } = answers[at];
       const data = answers[at][this.#side].get(this.#tensor)?.data;
       if (data === undefined) this.#miss(rows);
-      else if (rows > 0) this.#turn(data, rows, data.length / rows);
+      // A whole number that the compiler knows to be one: as a fraction it would be boxed for the call.
+      else if (rows > 0) this.#turn(data, rows, (data.length / rows) | 0);
     }
   }
 
