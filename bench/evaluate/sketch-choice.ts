@@ -227,6 +227,7 @@ const ESTIMATORS: Readonly<Record<string, Estimator>> = {
   'bins of the reference 64 + sums': anchored(64),
   'fine grid on z, 32 to an octave': fine(5),
   'fine grid on z, 16 to an octave': fine(4),
+  'fine grid on z, 8 to an octave': fine(3),
   'DDSketch on z, 2 %': ddSketch,
 };
 

@@ -33,13 +33,15 @@ export function emptyLatency(): LatencySketch {
 
 /** @throws SketchError `value` on a negative or non-finite duration: the caller's clock is wrong */
 export function addLatency(sketch: LatencySketch, durationUs: number): void {
-  if (!(durationUs >= 0 && durationUs < Infinity)) {
-    throw new SketchError('value', `duration ${durationUs} µs: must be finite and at least 0`);
-  }
+  if (!(durationUs >= 0 && durationUs < Infinity)) refuse(durationUs);
   sketch.count += 1;
   sketch.sumUs += durationUs;
   if (durationUs > sketch.maxUs) sketch.maxUs = durationUs;
   sketch.counts[latencyBucket(durationUs)] += 1;
+}
+
+function refuse(durationUs: number): never {
+  throw new SketchError('value', `duration ${durationUs} µs: must be finite and at least 0`);
 }
 
 export function mergeLatency(into: LatencySketch, from: LatencySketch): void {

@@ -31,8 +31,8 @@ export class OutcomeObserver {
   readonly #threshold: number;
   readonly #positiveClass: string;
   readonly #classes = new Map<string | number, number>();
-  /** Of the row at hand. */
-  #prediction = 0;
+  /** Of the row at hand: one number, in an array because a call would put it into a box on the heap. */
+  readonly #prediction = new Float64Array(1);
   #positive = false;
 
   /** `manifest` has a prediction: without one there is no `grid`. */
@@ -59,38 +59,39 @@ export class OutcomeObserver {
     const { rows, decisionRow } = answer;
     if (data === undefined || rows === 0) return;
     this.#groups.begin(answer);
-    const width = data.length / rows;
+    const width = (data.length / rows) | 0;
     const plain = this.#kind === 'score' || this.#kind === 'value';
     const keep = this.keepDecisions && decisionRow !== undefined;
     const caller = keep ? callerOf(answer) : 0;
     for (let row = 0, at = this.#index; row < rows; row += 1, at += width) {
-      // A float32 straight from its tensor needs no box on the heap.
-      const known =
-        plain && data instanceof Float32Array ? this.#take(data[at]) : this.#read(data[at]);
-      if (!known) continue;
+      if (plain && data instanceof Float32Array) this.#prediction[0] = data[at];
+      else this.#read(data[at]);
+      if (!this.#judge()) continue;
       this.#groups.read(row, this.#levels);
-      this.#cells.countPrediction(into, this.#levels, this.#prediction, this.#positive);
-      if (!keep) continue;
-      const prediction = this.#prediction;
-      this.#decisions.add(decisionRow + row, row, caller, prediction, this.#positive, this.#levels);
+      this.#cells.countPrediction(into, this.#levels, this.#prediction[0], this.#positive);
+      if (keep) this.#remember(decisionRow, row, caller);
     }
   }
 
-  /** Takes up what a row predicted; false where that is no prediction. */
-  #read(value: number | bigint | string): boolean {
-    if (this.#kind === 'class' || this.#kind === 'yes-or-no') {
-      const number = this.#numberOf(typeof value === 'bigint' ? Number(value) : value);
-      this.#prediction = number;
-      this.#positive = this.#kind === 'yes-or-no' && number === 1;
-      return true;
-    }
-    return this.#take(Number(value));
+  #remember(decisionRow: number, row: number, caller: number): void {
+    const prediction = this.#prediction[0];
+    this.#decisions.add(decisionRow + row, row, caller, prediction, this.#positive, this.#levels);
   }
 
-  #take(number: number): boolean {
-    this.#prediction = number;
-    this.#positive = this.#kind === 'score' && number >= this.#threshold;
-    // Past that the sum of their squares would overflow, and a window with it.
+  /** Takes up what a row predicted. */
+  #read(value: number | bigint | string): void {
+    const classes = this.#kind === 'class' || this.#kind === 'yes-or-no';
+    this.#prediction[0] = classes
+      ? this.#numberOf(typeof value === 'bigint' ? Number(value) : value)
+      : Number(value);
+  }
+
+  /** Whether it is positive; false where it is no prediction. */
+  #judge(): boolean {
+    const number = this.#prediction[0];
+    if (this.#kind === 'score') this.#positive = number >= this.#threshold;
+    else this.#positive = this.#kind === 'yes-or-no' && number === 1;
+    // Past that the sum of their squares would overflow, and a window with it. A class is never past it.
     return Math.abs(number) <= MAX_MAGNITUDE;
   }
 
