@@ -69,11 +69,8 @@ export interface TensorRows {
   readonly width: number;
 }
 
-/** Values that are counted in one go: what lies between the two passes over them stays in a core's first cache. */
-const CHUNK = 128;
-const kept = new Float64Array(CHUNK);
-const scaled = new Float32Array(CHUNK);
-const scaledBits = new Uint32Array(scaled.buffer);
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
 
 /**
  * Counts values[from] to values[to - 1]: as `addNumeric` does value by value, but for the rounding of mean and m2. On
@@ -86,28 +83,12 @@ export function addNumericBlock(
   from: number,
   to: number,
 ): void {
-  for (let at = from; at < to; at += CHUNK) {
-    const end = Math.min(at + CHUNK, to);
-    const count = keepFinite(sketch.moments, table, values, at, end);
-    sketch.nonFinite += end - at - count;
-    countKept(sketch, table, count);
-  }
-}
-
-/**
- * Takes what is finite into `kept`, and where it lies on the table's cells into `scaled`; adds it to the moments. Apart
- * from `countKept`: written and read back as bits within one step, each value would wait for its own store.
- */
-function keepFinite(
-  moments: Moments,
-  { middle, scale }: BinTable,
-  values: Float64Array,
-  from: number,
-  to: number,
-): number {
   let first = from;
   while (first < to && !(Math.abs(values[first]) <= MAX_MAGNITUDE)) first += 1;
-  if (first === to) return 0;
+  sketch.nonFinite += first - from;
+  if (first === to) return;
+  const { edges, below, middle, scale } = table;
+  const { counts, sums, moments } = sketch;
   const origin = values[first];
   let min = moments.min;
   let max = moments.max;
@@ -117,32 +98,24 @@ function keepFinite(
   for (let at = first; at < to; at += 1) {
     const x = values[at];
     if (!(Math.abs(x) <= MAX_MAGNITUDE)) continue;
-    kept[count] = x;
-    scaled[count] = (x - middle) * scale;
-    count += 1;
-    const offset = x - origin;
-    sum += offset;
-    squares += offset * offset;
-    if (x < min) min = x;
-    if (x > max) max = x;
-  }
-  moments.min = min;
-  moments.max = max;
-  addSumsToMoments(moments, count, origin, sum, squares);
-  return count;
-}
-
-function countKept({ counts, sums }: NumericSketch, table: BinTable, count: number): void {
-  const { edges, below } = table;
-  for (let at = 0; at < count; at += 1) {
-    const x = kept[at];
-    let bin = below[scaledBits[at] >>> CELL_SHIFT];
+    single[0] = (x - middle) * scale;
+    let bin = below[singleBits[0] >>> CELL_SHIFT];
     // Where a cell holds an edge the comparison is a coin toss: added, not branched on.
-    bin += Number(edges[bin] <= x);
+    bin += edges[bin] <= x ? 1 : 0;
     while (edges[bin] <= x) bin += 1;
     counts[bin] += 1;
     sums[bin] += x;
+    const offset = x - origin;
+    sum += offset;
+    squares += offset * offset;
+    count += 1;
+    if (x < min) min = x;
+    if (x > max) max = x;
   }
+  sketch.nonFinite += to - first - count;
+  moments.min = min;
+  moments.max = max;
+  addSumsToMoments(moments, count, origin, sum, squares);
 }
 
 /**
