@@ -1,10 +1,7 @@
-import {
-  estimatePerformance,
-  isotonicMap,
-  type ScoreBin,
-  trustOf,
-} from '../../control-plane/reading/cbpe.ts';
 import { binOf, uniformGrid } from '../../protocol/sketch/grid.ts';
+import { estimatePerformance, trustOf } from '../../protocol/statistics/cbpe.ts';
+import { isotonicMap } from '../../protocol/statistics/isotonic.ts';
+import type { ScoreBin } from '../../protocol/statistics/score-bins.ts';
 import { check, readRows } from './shared-data.ts';
 
 /** H.7: is CBPE from 64 score bins within .01 of CBPE from each score, and does trust fall where the model fails? */

@@ -1,12 +1,12 @@
 import type { OutcomeGrid, OutcomeSketch } from '../../protocol/sketch/outcome.ts';
 import { chiSquareLogSurvival } from '../../protocol/statistics/chi-square.ts';
 import { logEValue } from '../../protocol/statistics/e-value.ts';
+import { rateOf, type Trials } from '../../protocol/statistics/trials.ts';
 import {
   type AttributeFairness,
   type FairnessLimits,
   fairnessViews,
 } from '../reading/fairness-view.ts';
-import { rateOf, type Trials } from '../reading/gap.ts';
 import { type GroupCounts, groupCounts } from '../reading/group-counts.ts';
 import { logAdd } from './e-process.ts';
 import type { Seen } from './stream.ts';

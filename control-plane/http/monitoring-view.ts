@@ -25,7 +25,11 @@ export const featureViewSchema = z.object({
   rows: sides,
   psi: z.number(),
   debiasedPsi: z.number(),
-  psiInterval: z.object(interval),
+  psiInterval: z.object(interval).nullable(),
+  ksInterval: z.object(interval).nullable(),
+  wassersteinInterval: z.object(interval).nullable(),
+  jsInterval: z.object(interval).nullable(),
+  lInfinityInterval: z.object(interval).nullable(),
   ks: z.number().nullable(),
   wasserstein: z.number().nullable().describe('In standard deviations of the baseline.'),
   js: z.number(),
@@ -112,11 +116,15 @@ const fairnessSchema = z.object({
   ),
   metrics: z
     .object({
-      demographicParityDifference: z.number(),
-      demographicParityRatio: z.number(),
+      demographicParityDifference: z.number().nullable(),
+      demographicParityRatio: z.number().nullable(),
       equalOpportunityDifference: z.number().nullable(),
+      equalOpportunityRatio: z.number().nullable(),
       equalizedOddsDifference: z.number().nullable(),
+      equalizedOddsRatio: z.number().nullable(),
       averageOddsDifference: z.number().nullable(),
+      predictiveParityDifference: z.number().nullable(),
+      calibrationDifference: z.number().nullable(),
     })
     .nullable(),
   ratioVerdict: gapVerdict,
@@ -155,7 +163,7 @@ const realisedSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('regression'),
     bias: z.object({ value: z.number(), ...interval }),
-    meanAbsoluteError: z.number(),
+    meanAbsoluteError: z.object({ value: z.number(), ...interval }),
     rootMeanSquaredError: z.number(),
     rSquared: z.number().nullable(),
   }),
@@ -230,6 +238,10 @@ export const monitoringViewSchema = z.object({
           realised: estimate
             .nullable()
             .describe('Accuracy; null for regression or without labels.'),
+          meanAbsoluteError: z
+            .object({ value: z.number(), ...interval })
+            .nullable()
+            .describe('Of a regression; null otherwise or without labels.'),
           estimated: z.number().nullable().describe('Accuracy by CBPE.'),
         }),
       ),

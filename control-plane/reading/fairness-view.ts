@@ -1,15 +1,21 @@
-import { type Interval, wilsonInterval } from '../../protocol/statistics/wilson.ts';
+import { alwaysValidGap, alwaysValidRatio } from '../../protocol/statistics/confidence-sequence.ts';
 import {
-  alwaysValidGap,
-  alwaysValidRatio,
+  type FairnessMetrics,
+  fairnessMetrics,
+  falsePositives,
+  predictedRight,
+  selected,
+  truePositives,
+} from '../../protocol/statistics/fairness-metrics.ts';
+import {
   type GapVerdict,
+  jointVerdict,
   judgeGap,
   judgeRatio,
-  newcombe,
-  rateOf,
   rowsStillNeeded,
-  type Trials,
-} from './gap.ts';
+} from '../../protocol/statistics/fairness-verdict.ts';
+import { newcombe, rateOf, type Trials } from '../../protocol/statistics/trials.ts';
+import { type Interval, wilsonInterval } from '../../protocol/statistics/wilson.ts';
 import type { GroupCounts } from './group-counts.ts';
 
 /** Smaller groups are listed, and left out of what compares groups: two rows would decide it ((iii) F). */
@@ -63,18 +69,8 @@ export interface Gap {
   /** Holds however often one looks, over all gaps of the attribute; null: too few events to start. */
   readonly sequence: Interval | null;
   readonly verdict: GapVerdict;
-  /** Rows that the smaller side still lacks to tell a gap at the limit from none; null once it is told. */
+  /** About how many more rows of the group, at the present rates and mix, decide the verdict; null once it is decided. */
   readonly rowsNeeded: number | null;
-}
-
-/** Fairlearn's between-groups definitions; null where a rate can't be had. */
-export interface FairnessMetrics {
-  readonly demographicParityDifference: number;
-  readonly demographicParityRatio: number;
-  readonly equalOpportunityDifference: number | null;
-  readonly equalizedOddsDifference: number | null;
-  /** ½ ((TPR max − min) + (FPR max − min)). */
-  readonly averageOddsDifference: number | null;
 }
 
 export interface AttributeFairness {
@@ -102,21 +98,6 @@ export function fairnessViews(
   });
 }
 
-/** Over the groups as given: leave small ones out before. Null below two groups. */
-export function fairnessMetrics(groups: readonly GroupCounts[]): FairnessMetrics | null {
-  if (groups.length < 2) return null;
-  const selection = range(groups.map((group) => rateOf(selected(group))));
-  const tpr = labelledRange(groups.map(truePositives));
-  const fpr = labelledRange(groups.map(falsePositives));
-  return {
-    demographicParityDifference: selection.max - selection.min,
-    demographicParityRatio: selection.max === 0 ? 1 : selection.min / selection.max,
-    equalOpportunityDifference: tpr,
-    equalizedOddsDifference: tpr === null || fpr === null ? null : Math.max(tpr, fpr),
-    averageOddsDifference: tpr === null || fpr === null ? null : (tpr + fpr) / 2,
-  };
-}
-
 function attributeView(
   attribute: string,
   cells: readonly GroupCounts[],
@@ -128,21 +109,13 @@ function attributeView(
   const verdicts = gaps.map(({ verdict }) => verdict);
   return {
     attribute,
-    verdict: joint(verdicts),
+    verdict: jointVerdict(verdicts),
     reference: reference?.group ?? null,
     groups: cells.map(ratesOf),
-    metrics: fairnessMetrics(large),
+    metrics: large.length < 2 ? null : fairnessMetrics(large),
     ratioVerdict: reference === null ? 'insufficient' : ratioVerdict(large, reference, limits),
     gaps,
   };
-}
-
-/** One violation is enough; compliance needs all. */
-function joint(verdicts: readonly GapVerdict[]): GapVerdict {
-  if (verdicts.includes('violates')) return 'violates';
-  return verdicts.length > 0 && verdicts.every((verdict) => verdict === 'complies')
-    ? 'complies'
-    : 'insufficient';
 }
 
 function referenceOf(
@@ -182,7 +155,6 @@ function gapsOf(
         Math.min(completeness(group), completeness(reference)) < MIN_COMPLETENESS;
       const sequence = incomplete ? null : alwaysValidGap(a, b, alpha);
       const verdict = judgeGap(sequence, differenceLimit);
-      const smaller = a.trials < b.trials ? a : b;
       return [
         {
           rate,
@@ -192,7 +164,8 @@ function gapsOf(
           interval: newcombe(a, b),
           sequence,
           verdict,
-          rowsNeeded: verdict === 'insufficient' ? rowsStillNeeded(smaller, differenceLimit) : null,
+          rowsNeeded:
+            verdict === 'insufficient' ? rowsStillNeeded(a, b, differenceLimit, alpha) : null,
         },
       ];
     }),
@@ -206,7 +179,7 @@ function ratioVerdict(
 ): GapVerdict {
   const others = groups.filter((group) => group !== reference);
   const alpha = 0.05 / Math.max(1, others.length);
-  return joint(
+  return jointVerdict(
     others.map((group) =>
       judgeRatio(alwaysValidRatio(selected(group), selected(reference), alpha), ratioLimit),
     ),
@@ -225,7 +198,7 @@ function ratesOf(cell: GroupCounts): GroupRates {
     selectionRate: estimateOf(selected(cell)),
     truePositiveRate: estimateOrNull(truePositives(cell)),
     falsePositiveRate: estimateOrNull(falsePositives(cell)),
-    positivePredictiveValue: estimateOrNull({ hits: tp, trials: tp + fp }),
+    positivePredictiveValue: estimateOrNull(predictedRight(cell)),
     calibrationGap: labelled === 0 ? null : residualSum / labelled,
   };
 }
@@ -242,28 +215,6 @@ function estimateOrNull(trials: Trials): Estimate | null {
   return trials.trials === 0 ? null : estimateOf(trials);
 }
 
-function selected({ positive, rows }: GroupCounts): Trials {
-  return { hits: positive, trials: rows };
-}
-
-function truePositives({ tp, fn }: GroupCounts): Trials {
-  return { hits: tp, trials: tp + fn };
-}
-
-function falsePositives({ fp, tn }: GroupCounts): Trials {
-  return { hits: fp, trials: fp + tn };
-}
-
 function completeness({ rows, tp, fp, fn, tn }: GroupCounts): number {
   return rows === 0 ? 0 : Math.min(1, (tp + fp + fn + tn) / rows);
-}
-
-function labelledRange(rates: readonly Trials[]): number | null {
-  if (rates.some(({ trials }) => trials === 0)) return null;
-  const { min, max } = range(rates.map(rateOf));
-  return max - min;
-}
-
-function range(values: readonly number[]): { readonly min: number; readonly max: number } {
-  return { min: Math.min(...values), max: Math.max(...values) };
 }

@@ -2,6 +2,7 @@ import { variance } from '../../protocol/sketch/moments.ts';
 import type { FeatureGrid, FeatureSketch } from '../../protocol/sketch/window.ts';
 import { benjaminiHochberg } from '../../protocol/statistics/benjamini-hochberg.ts';
 import { compareFeature, type DriftMeasure } from '../../protocol/statistics/drift.ts';
+import { driftIntervals } from '../../protocol/statistics/drift-interval.ts';
 import { type Interval, wilsonInterval, Z_95 } from '../../protocol/statistics/wilson.ts';
 
 export type Verdict = 'ok' | 'watch' | 'alert' | 'insufficient';
@@ -31,8 +32,12 @@ export interface FeatureView {
   readonly rows: { readonly reference: number; readonly current: number };
   readonly psi: number;
   readonly debiasedPsi: number;
-  /** 95 % interval of the debiased PSI. */
-  readonly psiInterval: Interval;
+  /** 95 % intervals of the distances between the distributions behind the rows; null where there is no such distance. */
+  readonly psiInterval: Interval | null;
+  readonly ksInterval: Interval | null;
+  readonly wassersteinInterval: Interval | null;
+  readonly jsInterval: Interval | null;
+  readonly lInfinityInterval: Interval | null;
   readonly ks: number | null;
   /** In reference σ. */
   readonly wasserstein: number | null;
@@ -79,6 +84,7 @@ export function worstVerdict(verdicts: readonly Verdict[]): Verdict {
 
 function viewOf(one: Compared, measure: DriftMeasure, adjustedP: number): FeatureView {
   const { rows } = measure;
+  const intervals = driftIntervals(one.reference, one.current, one.grid);
   return {
     name: one.name,
     kind: one.current.kind,
@@ -86,7 +92,11 @@ function viewOf(one: Compared, measure: DriftMeasure, adjustedP: number): Featur
     rows,
     psi: measure.psi,
     debiasedPsi: measure.psiDebiased,
-    psiInterval: psiInterval(one, measure),
+    psiInterval: intervals.psi,
+    ksInterval: intervals.ks,
+    wassersteinInterval: intervals.wasserstein,
+    jsInterval: intervals.jensenShannon,
+    lInfinityInterval: intervals.lInfinity,
     ks: measure.ks,
     wasserstein: measure.wasserstein,
     js: measure.jensenShannon,
@@ -108,22 +118,6 @@ function verdictOf(measure: DriftMeasure, adjustedP: number): Verdict {
       measure.psiDebiased >= floor.psi || (measure.wasserstein ?? 0) >= floor.wasserstein,
   );
   return reached?.[0] ?? 'ok';
-}
-
-/**
- * PSI / (1/n + 1/m) is about non-central chi-square with B − 1 degrees of freedom and non-centrality
- * PSI* / (1/n + 1/m) (Yurdakul 2018, and its alternative): variance 2 (df + 2λ). Normal approximation, 95 %, clipped at 0.
- */
-function psiInterval(one: Compared, { rows, psiDebiased }: DriftMeasure): Interval {
-  if (rows.reference === 0 || rows.current === 0) return { low: 0, high: Number.MAX_VALUE };
-  const scale = 1 / rows.current + 1 / rows.reference;
-  const df = Math.max(1, occupied(one) - 1);
-  const half = Z_95 * scale * Math.sqrt(2 * (df + (2 * psiDebiased) / scale));
-  return { low: Math.max(0, psiDebiased - half), high: psiDebiased + half };
-}
-
-function occupied({ reference, current }: Compared): number {
-  return reference.counts.reduce((sum, count, k) => sum + Number(count + current.counts[k] > 0), 0);
 }
 
 function rateView(rate: { reference: number; current: number }, rows: number): RateView {

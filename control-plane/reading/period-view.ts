@@ -4,11 +4,13 @@ import {
   type FeatureSketch,
   type WindowSketch,
 } from '../../protocol/sketch/window.ts';
+import { estimatePerformance } from '../../protocol/statistics/cbpe.ts';
 import { compareFeature } from '../../protocol/statistics/drift.ts';
+import { type IsotonicMap, isotonicMap } from '../../protocol/statistics/isotonic.ts';
+import { scoreBins } from '../../protocol/statistics/score-bins.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
 import { ControlError } from '../error.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
-import { estimatePerformance, isotonicMap, scoreBins } from './cbpe.ts';
 import { decompose } from './decomposition.ts';
 import { fairnessViews } from './fairness-view.ts';
 import { type Compared, featureViews, worstVerdict } from './feature-view.ts';
@@ -46,7 +48,7 @@ export class PeriodView {
   readonly #groups: readonly string[] | null;
   readonly #points = new Map<number | 'prediction', Points>();
   readonly #performance: PerformancePoint[] = [];
-  readonly #map: ReturnType<typeof isotonicMap>;
+  readonly #map: IsotonicMap | null;
   #count = 0;
 
   constructor(
@@ -113,6 +115,7 @@ export class PeriodView {
       startMs,
       completeness: labels.completeness,
       realised: realised === null || realised.kind === 'regression' ? null : realised.accuracy,
+      meanAbsoluteError: realised?.kind === 'regression' ? realised.meanAbsoluteError : null,
       estimated: estimate?.accuracy ?? null,
     });
   }

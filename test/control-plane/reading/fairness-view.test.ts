@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { fairnessMetrics, fairnessViews } from '../../../control-plane/reading/fairness-view.ts';
-import { alwaysValidGap, newcombe, rowsStillNeeded } from '../../../control-plane/reading/gap.ts';
+import { fairnessViews } from '../../../control-plane/reading/fairness-view.ts';
 import { groupCounts } from '../../../control-plane/reading/group-counts.ts';
+import { alwaysValidGap } from '../../../protocol/statistics/confidence-sequence.ts';
+import { fairnessMetrics } from '../../../protocol/statistics/fairness-metrics.ts';
+import { rowsStillNeeded } from '../../../protocol/statistics/fairness-verdict.ts';
+import { newcombe } from '../../../protocol/statistics/trials.ts';
 import { seeded } from '../../support/synthetic-windows.ts';
 import { GRID, group, outcomeOf } from './outcomes.ts';
 
@@ -26,9 +29,16 @@ describe('gaps', () => {
     expect(alwaysValidGap({ hits: 10, trials: 500 }, COMPAS.caucasian, 0.05)).not.toBeNull();
   });
 
-  test('rows needed fall with the rows there are', () => {
-    expect(rowsStillNeeded({ hits: 50, trials: 100 }, 0.1)).toBe(292);
-    expect(rowsStillNeeded({ hits: 500, trials: 1000 }, 0.1)).toBe(0);
+  test('rows that are said to be needed decide the verdict, at the same rates', () => {
+    const views = (rows: number) =>
+      fairnessViews([group('F', rows, rows / 2), group('M', rows, rows / 2)])[0].gaps[0];
+    const { rowsNeeded, verdict } = views(400);
+    expect(verdict).toBe('insufficient');
+    // The sequence of the smallest alpha, not one look at 95 %: that would have said 292 rows too few.
+    expect(rowsNeeded).toBe(
+      rowsStillNeeded({ hits: 200, trials: 400 }, { hits: 200, trials: 400 }, 0.1, 0.05 / 3),
+    );
+    expect(views(2 * Math.ceil((400 + (rowsNeeded ?? 0)) / 2)).verdict).toBe('complies');
   });
 });
 
@@ -83,7 +93,7 @@ describe('verdicts', () => {
 });
 
 test('metrics need two groups, and labels where they speak of truth', () => {
-  expect(fairnessMetrics([group('F', 10, 5)])).toBeNull();
+  expect(fairnessMetrics([group('F', 10, 5)]).demographicParityDifference).toBeNull();
   expect(fairnessMetrics([group('F', 10, 5), group('M', 10, 2)])).toMatchObject({
     demographicParityDifference: 0.3,
     demographicParityRatio: 0.4,

@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import {
-  calibrated,
-  estimatePerformance,
-  isotonicMap,
-  scoreBins,
-  trustOf,
-} from '../../../control-plane/reading/cbpe.ts';
-import { hanleyMcNeil, performanceView } from '../../../control-plane/reading/performance-view.ts';
+import { performanceView } from '../../../control-plane/reading/performance-view.ts';
+import { hanleyMcNeil } from '../../../protocol/statistics/auc.ts';
+import { estimatePerformance, trustOf } from '../../../protocol/statistics/cbpe.ts';
+import { calibrated, isotonicMap } from '../../../protocol/statistics/isotonic.ts';
+import { scoreBins } from '../../../protocol/statistics/score-bins.ts';
 import { outcomeOf, setScores } from './outcomes.ts';
 
 const bin = (labelled0: number, labelled1: number, score: number) => {
