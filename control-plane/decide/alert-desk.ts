@@ -73,7 +73,12 @@ export class AlertDesk {
         typeof detail.lastAt === 'number' && occasion.now - detail.lastAt >= HOST_DRIFT_MS;
       if (kind === HOST_ALERT && over) await this.#close(tx, subject, HOST_ALERT, occasion.now);
     }
-    for (const action of alertActions(state, openOf(rows))) {
+    const actions = alertActions(state, openOf(rows));
+    for (const kind of monitorAlerts) {
+      const calm = !actions.some((action) => action.alert === kind && action.kind === 'open');
+      if (calm) this.#withheld.delete(`${name} ${kind}`);
+    }
+    for (const action of actions) {
       if (action.kind === 'close') await this.#close(tx, subject, action.alert, occasion.now);
       else if (this.#isMix(action, occasion)) await this.#withhold(tx, subject, action, occasion);
       else await this.#raise(tx, subject, action, occasion);
@@ -118,7 +123,6 @@ export class AlertDesk {
     kind: AlertAction['alert'],
     now: number,
   ): Promise<void> {
-    this.#withheld.delete(`${name} ${kind}`);
     const alert = await resolveAlert(tx, name, manifest, kind, now);
     await record(tx, now, 'system', 'alert.resolved', `deployment:${name}`, { alert, kind });
   }

@@ -5,6 +5,7 @@ import { compareFeature, type DriftMeasure } from '../../protocol/statistics/dri
 import { logEValue } from '../../protocol/statistics/e-value.ts';
 import { addToSeries, informationShare, NEW_SERIES } from './autocorrelation.ts';
 import { rankTest } from './rank-test.ts';
+import { countedRows } from './shared-reference.ts';
 import type { Seen, StreamMemory } from './stream.ts';
 
 /** Effects that are worth a page (`research/monitoring.md` (iii) C4): debiased PSI in nats, W1 in reference σ. */
@@ -42,12 +43,9 @@ export function distanceSignal(
   };
 }
 
-/** All windows are compared with one reference: its own chance would be found again in each, were it not ten times larger. */
-const REFERENCE_FACTOR = 10;
-
-/** Part of the rows that may speak: a tenth of the reference's (`research/monitoring.md` (iii) C7). */
+/** Part of the rows that may speak. */
 function allowedShare({ rows }: DriftMeasure): number {
-  return Math.min(1, rows.reference / (REFERENCE_FACTOR * Math.max(1, rows.current)));
+  return countedRows(rows.reference, rows.current) / Math.max(1, rows.current);
 }
 
 /**

@@ -45,10 +45,12 @@ export async function decomposeStreams(
   if (columns.length === 0 || length <= 0) return causes;
   const query = { deployment, manifest, arm: 'stable' as const, hosts: { agents: [], labels: {} } };
   const now = { ...query, fromMs: span.startMs, toMs: span.endMs };
+  // Before it began, not before now: an hour later the last spans hold the new mix alone, and it would explain nothing.
+  const beganMs = Math.min(span.startMs, ...columns.map((stream) => beganAt(stream, length)));
   const earlier = {
     ...query,
-    fromMs: Math.max(0, span.startMs - SPANS_BEFORE * length),
-    toMs: Math.max(0, span.startMs - SPANS_BETWEEN * length),
+    fromMs: Math.max(0, beganMs - SPANS_BEFORE * length),
+    toMs: Math.max(0, beganMs - SPANS_BETWEEN * length),
   };
   if ((await countWindows(db, now)) + (await countWindows(db, earlier)) > MAX_WINDOWS)
     return causes;
@@ -66,6 +68,11 @@ export async function decomposeStreams(
     if (parts !== null) causes.set(streamKey(stream), causeOf(parts));
   }
   return causes;
+}
+
+/** Start of the block in which a stream went into alert. */
+function beganAt({ state }: Stream, blockMs: number): number {
+  return state.kind === 'alert' ? state.sinceMs - blockMs : Number.POSITIVE_INFINITY;
 }
 
 function columnOf(window: WindowSketch, { features }: MonitorShape, { kind, name }: Stream) {

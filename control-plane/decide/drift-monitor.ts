@@ -7,7 +7,7 @@ import type { Block } from './block.ts';
 import type { ArmShape } from './compare-arms.ts';
 import { fairnessNames } from './fairness-signal.ts';
 import { observeBlock } from './observe-block.ts';
-import { observeLabels } from './observe-labels.ts';
+import { type Agreement, observeLabels, trustIn } from './observe-labels.ts';
 import { addOutcome, type OutcomeSum } from './outcome-sum.ts';
 import { qualityKinds } from './quality-signal.ts';
 import type { Learnt, Seen, Stream, StreamKind } from './stream.ts';
@@ -29,6 +29,8 @@ export interface MonitorState {
   readonly labelSteps: number;
   /** How far the estimate without labels is to be believed, 0 to 1; null before labels came. */
   readonly trust: number | null;
+  /** What `trust` is made of. */
+  readonly agreement: Agreement | null;
   readonly outcome: OutcomeSum | null;
   readonly streams: readonly Stream[];
 }
@@ -45,6 +47,7 @@ export function newMonitor(shape: MonitorShape, config: MonitoringInForce): Moni
     labelsJudgedMs: 0,
     labelSteps: 0,
     trust: null,
+    agreement: null,
     outcome: null,
     streams: streamsOf(shape, config).map(([kind, name]) => ({
       ...{ kind, name, state: NEW_STREAM },
@@ -141,7 +144,7 @@ export function judgeLabels(
   now: number,
 ): MonitorState {
   const outcome = addOutcome(before.outcome, labels, now, config.falseAlarmDays);
-  const { observed, trust } = observeLabels({ ...before, outcome }, shape, config, labels);
+  const { observed, agreement } = observeLabels({ ...before, outcome }, shape, config, labels);
   const context = {
     logLevel: levelOf(before, config, windowMs),
     atMs: now,
@@ -152,7 +155,8 @@ export function judgeLabels(
   return {
     ...before,
     outcome,
-    trust: trust ?? before.trust,
+    trust: trustIn(agreement) ?? before.trust,
+    agreement,
     labelsJudgedMs: now,
     labelSteps: before.labelSteps + 1,
     streams: before.streams.map((stream) => step(stream, observed(stream), context)),

@@ -9,6 +9,7 @@ import {
 } from '../reading/fairness-view.ts';
 import { type GroupCounts, groupCounts } from '../reading/group-counts.ts';
 import { logAdd } from './e-process.ts';
+import { countedRows } from './shared-reference.ts';
 import type { Seen } from './stream.ts';
 
 /** Rows of a group in the baseline that its gap is known from, and in a block that it is compared in. */
@@ -127,16 +128,19 @@ function growth(before: Pair, now: Pair) {
   if (Math.min(...now.map(({ trials }) => trials)) < MIN_BLOCK) return null;
   const reference = rateOf(before[0]) - rateOf(before[1]);
   const difference = rateOf(now[0]) - rateOf(now[1]);
-  const error = Math.sqrt([...before, ...now].reduce((sum, one) => sum + spread(one), 0));
+  const variance = before.reduce((sum, one, at) => {
+    return sum + spread(one) + spread(now[at], countedRows(one.trials, now[at].trials));
+  }, 0);
+  const error = Math.sqrt(variance);
   const grown = Math.abs(difference) - Math.abs(reference);
   const logP = grown > 0 ? chiSquareLogSurvival((grown / error) ** 2, 1) : 0;
   return { reference, difference, growth: grown, logE: logEValue(logP) };
 }
 
 /** Variance of a rate, with one more hit and miss: a rate of 0 in 30 rows is no certainty. */
-function spread({ hits, trials }: Trials): number {
+function spread({ hits, trials }: Trials, counted = trials): number {
   const p = (hits + 1) / (trials + 2);
-  return (p * (1 - p)) / trials;
+  return (p * (1 - p)) / counted;
 }
 
 function cellsOf(attribute: string, grid: OutcomeGrid, outcome: OutcomeSketch) {

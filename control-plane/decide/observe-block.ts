@@ -11,7 +11,7 @@ import { fairnessSignals, GAP_RATES, gapSignal } from './fairness-signal.ts';
 import { latencySignal } from './latency-signal.ts';
 import { outcomeOf } from './outcome-sum.ts';
 import { estimatedSignal } from './performance-signal.ts';
-import { type QualityKind, qualityRate } from './quality-signal.ts';
+import { type QualityKind, qualityRate, toleratedQuality } from './quality-signal.ts';
 import { faultSignal, learnedRateSignal, rateSignal } from './rate-signal.ts';
 import type { Learnt, Seen, Stream } from './stream.ts';
 
@@ -46,7 +46,7 @@ export function observeBlock(
       case 'latency':
         return latencySignal(window.latency, memory, config.learningWindows);
       case 'estimated-performance':
-        return estimated(state, shape, window);
+        return estimated(state, shape, window, stream);
       case 'fairness':
         return fairness().get(name) ?? null;
       case 'selection-gap':
@@ -85,7 +85,8 @@ function quality(
   if (reference === null || at === undefined || window.rows < MIN_BLOCK_ROWS) return null;
   const before = qualityRate(kind, reference.features[at], reference.features[at]);
   const now = qualityRate(kind, reference.features[at], window.features[at]);
-  return before === null || now === null ? null : rateSignal(before, now);
+  if (before === null || now === null) return null;
+  return rateSignal(before, now, toleratedQuality(kind, reference.features[at]));
 }
 
 function tensor(shape: MonitorShape, window: WindowSketch, name: string): Seen | null {
@@ -106,10 +107,15 @@ function estimated(
   { trust }: MonitorState,
   { reference }: MonitorShape,
   { outcome }: WindowSketch,
+  { state, last }: Stream,
 ): Seen | null {
   const baseline = reference?.outcome ?? null;
   if (baseline === null || outcome === null) return null;
-  if (trust !== null && trust < MIN_TRUST) return null;
+  if (trust !== null && trust < MIN_TRUST) {
+    // What labels have proved wrong must not stay an alarm: it counts as calm.
+    if (state.kind !== 'alert' || last === null) return null;
+    return { observation: { kind: 'evidence', logE: [], effect: 0 }, measure: last };
+  }
   const map = isotonicMap(scoreBins(baseline.scores));
   return map === null ? null : estimatedSignal(baseline, outcome, map);
 }

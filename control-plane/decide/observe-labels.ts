@@ -7,7 +7,7 @@ import type { MonitorShape, MonitorState } from './drift-monitor.ts';
 import { fairnessSignals, GAP_RATES, gapSignal } from './fairness-signal.ts';
 import type { Observe } from './observe-block.ts';
 import { outcomeOf } from './outcome-sum.ts';
-import { estimateAgainstLabels, labelErrorSignal } from './performance-signal.ts';
+import { estimateOn, labelErrorSignal } from './performance-signal.ts';
 import type { Seen, Stream } from './stream.ts';
 
 /** Labelled rows before an estimate is held against them. */
@@ -19,7 +19,7 @@ export function observeLabels(
   shape: MonitorShape,
   config: MonitoringInForce,
   labels: OutcomeSketch,
-): { readonly observed: Observe; readonly trust: number | null } {
+): { readonly observed: Observe; readonly agreement: Agreement | null } {
   const baseline = shape.reference?.outcome ?? null;
   const grid = shape.grids.outcome ?? null;
   const sum = state.outcome === null || grid === null ? null : outcomeOf(state.outcome, grid);
@@ -36,15 +36,44 @@ export function observeLabels(
     const sides = { reference: baseline, current: labels };
     return gapSignal(name, GAP_RATES['error-gap'], grid, sides, config.fairness);
   };
-  return { observed, trust: trustIn(shape, labels) };
+  return { observed, agreement: agreementWith(state.agreement, shape, labels) };
 }
 
-function trustIn({ reference }: MonitorShape, labels: OutcomeSketch): number | null {
+/** What the estimate and the labels said of the same rows, lately. Plain JSON. */
+export interface Agreement {
+  readonly rows: number;
+  /** Rows that should have been right by the estimate, and that were. */
+  readonly estimated: number;
+  readonly right: number;
+}
+
+/** Earlier labels fade: with each batch the sum before counts as so many rows at most. */
+const REMEMBERED_ROWS = 400;
+
+function agreementWith(
+  before: Agreement | null,
+  { reference }: MonitorShape,
+  labels: OutcomeSketch,
+): Agreement | null {
   const baseline = reference?.outcome ?? null;
   const map = baseline === null ? null : isotonicMap(scoreBins(baseline.scores));
-  if (baseline === null || map === null) return null;
-  const both = estimateAgainstLabels(baseline, labels, map);
-  if (both === null || both.rows < MIN_TRUST_ROWS) return null;
-  const { estimated, realised, rows } = both;
-  return trustOf(estimated, realised, Math.sqrt((realised * (1 - realised)) / rows));
+  const both = baseline === null || map === null ? null : estimateOn(baseline, labels, map);
+  if (both === null) return before;
+  const { rows, estimated, realised } = both;
+  const now = { rows, estimated: estimated * rows, right: realised * rows };
+  if (before === null) return now;
+  const kept = Math.min(1, REMEMBERED_ROWS / before.rows);
+  return {
+    rows: kept * before.rows + now.rows,
+    estimated: kept * before.estimated + now.estimated,
+    right: kept * before.right + now.right,
+  };
+}
+
+/** Null until there are labels enough to hold the estimate against. */
+export function trustIn(agreement: Agreement | null): number | null {
+  if (agreement === null || agreement.rows < MIN_TRUST_ROWS) return null;
+  const { rows, estimated, right } = agreement;
+  const realised = right / rows;
+  return trustOf(estimated / rows, realised, Math.sqrt((realised * (1 - realised)) / rows));
 }

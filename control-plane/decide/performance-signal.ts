@@ -5,6 +5,7 @@ import { normalLogSurvival } from '../../protocol/statistics/normal.ts';
 import { meanScore, type ScoreBin, scoreBins } from '../../protocol/statistics/score-bins.ts';
 import { learnedRateSignal, rateSignal } from './rate-signal.ts';
 import type { Rate } from './rate-test.ts';
+import { countedRows } from './shared-reference.ts';
 import type { Learnt, Seen, StreamMemory } from './stream.ts';
 
 /** Accuracy that must seem lost before anybody is told: 5 points. */
@@ -28,7 +29,7 @@ export function estimatedSignal(
   const before = expectedAccuracy(scoreBins(reference.scores), map);
   const now = expectedAccuracy(scoreBins(current.scores), map);
   if (before === null || now === null) return null;
-  const error = Math.sqrt(before.variance / before.rows + now.variance / now.rows);
+  const error = errorOfGap(before, now);
   const logP = oneSided(before.mean - now.mean, error);
   const effect = (before.mean - now.mean) / ACCURACY_FLOOR;
   return {
@@ -42,6 +43,16 @@ export function estimatedSignal(
       effect,
     },
   };
+}
+
+interface Mean {
+  readonly rows: number;
+  readonly variance: number;
+}
+
+function errorOfGap(before: Mean, now: Mean): number {
+  const counted = countedRows(before.rows, now.rows);
+  return Math.sqrt(before.variance / before.rows + now.variance / counted);
 }
 
 /** Mean and variance over rows of the probability that the prediction is right: what CBPE adds up. */
@@ -62,28 +73,33 @@ function expectedAccuracy(bins: readonly ScoreBin[], map: IsotonicMap) {
   return { rows, mean, variance: Math.max(0, squares / rows - mean * mean) };
 }
 
-/** What CBPE would have said of the rows that have labels, and what they were. Null without any. */
-export function estimateAgainstLabels(
+/**
+ * What CBPE would have said of the rows that have labels, and what they were. A bin that the baseline has no row in is
+ * decided as the nearest one that has. Null without any.
+ */
+export function estimateOn(
   scored: OutcomeSketch,
   labelled: OutcomeSketch,
   map: IsotonicMap,
 ): { readonly estimated: number; readonly realised: number; readonly rows: number } | null {
-  const truth = scoreBins(labelled.scores);
+  const errors = errorsOf(labelled);
+  if (errors === null || errors.trials === 0) return null;
+  const bins = scoreBins(scored.scores);
+  const filled = [...bins.keys()].filter((at) => bins[at].negative + bins[at].positive > 0);
+  if (filled.length === 0) return null;
   let rows = 0;
   let estimated = 0;
-  const bins = scoreBins(scored.scores);
-  for (const [at, { negative, positive }] of bins.entries()) {
-    const all = negative + positive;
-    const known = truth[at].labelled0 + truth[at].labelled1;
-    if (all === 0 || known === 0) continue;
+  for (const [at, { labelled0, labelled1 }] of scoreBins(labelled.scores).entries()) {
+    const known = labelled0 + labelled1;
+    if (known === 0) continue;
+    const nearest = filled.reduce((a, b) => (Math.abs(b - at) < Math.abs(a - at) ? b : a));
+    const { negative, positive } = bins[nearest];
     const q = calibrated(map, meanScore(bins, at));
     rows += known;
-    estimated += (known * (positive * q + negative * (1 - q))) / all;
+    estimated += (known * (positive * q + negative * (1 - q))) / (positive + negative);
   }
-  const errors = errorsOf(labelled);
-  if (rows === 0 || errors === null || errors.trials === 0) return null;
-  const realised = 1 - errors.events / errors.trials;
-  return { estimated: estimated / rows, realised, rows };
+  if (rows === 0) return null;
+  return { estimated: estimated / rows, realised: 1 - errors.events / errors.trials, rows };
 }
 
 /**
@@ -131,7 +147,7 @@ function absoluteErrorSignal(reference: OutcomeSketch, current: OutcomeSketch): 
   const before = absoluteError(reference);
   const now = absoluteError(current);
   if (before.rows < MIN_VALIDATED || now.rows === 0) return null;
-  const error = Math.sqrt(before.variance / before.rows + now.variance / now.rows);
+  const error = errorOfGap(before, now);
   const logP = oneSided(now.mean - before.mean, error);
   const growth = before.mean > 0 ? now.mean / before.mean - 1 : Number(now.mean > 0);
   const effect = growth / ABSOLUTE_ERROR_FLOOR;

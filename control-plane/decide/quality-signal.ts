@@ -29,6 +29,23 @@ export function qualityRate(
   }
 }
 
+/**
+ * m times the share of fresh rows that lie beyond the smallest or the largest (one side), or either (both), of m rows of
+ * the same distribution, exceeded for 1 column in 1000: that share is Beta(1, m) or Beta(2, m − 1) (order statistics),
+ * near Gamma(1) / m or Gamma(2) / m. The interval of "0 of m rows" says nothing of it, because the bounds were chosen on
+ * those very rows: 1 column in 10 lies above its upper end.
+ */
+const BEYOND: Record<1 | 2, number> = { 1: 6.91, 2: 9.24 };
+const MOST_TOLERATED = 0.5;
+
+/** What a column may have without being evidence; undefined: what the reference's own count says. */
+export function toleratedQuality(kind: QualityKind, reference: FeatureSketch): number | undefined {
+  if (kind !== 'out-of-range') return undefined;
+  const rows = reference.counts.reduce((sum, count) => sum + count, 0);
+  const sides = outerBins(reference).length === 1 ? 1 : 2;
+  return Math.min(MOST_TOLERATED, BEYOND[sides] / Math.max(1, rows));
+}
+
 /** Which quality streams a column has. */
 export function qualityKinds(reference: FeatureSketch): readonly QualityKind[] {
   const both: readonly QualityKind[] = ['missing', 'unseen'];

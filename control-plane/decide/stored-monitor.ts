@@ -97,6 +97,10 @@ const monitorRowSchema = z.object({
   labelsJudgedMs: z.number(),
   labelSteps: z.int(),
   trust: z.number().nullable(),
+  agreement: z
+    .object({ rows: z.number(), estimated: z.number(), right: z.number() })
+    .nullable()
+    .default(null),
   outcome: z.object({ sinceMs: z.number(), groups: z.array(z.number()) }).nullable(),
 }) satisfies z.ZodType<Omit<MonitorState, 'streams'>>;
 

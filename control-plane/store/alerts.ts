@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull, lt } from 'drizzle-orm';
+import { and, desc, eq, isNull, lt } from 'drizzle-orm';
 import type { Digest } from '../../protocol/ids.ts';
 import { type AlertHandling, handleAlert } from './alert-handling.ts';
 import type { Reader, Transaction } from './database.ts';
@@ -23,34 +23,31 @@ export async function openAlert(
     .onConflictDoNothing()
     .returning({ id: alerts.id });
   if (row === undefined) return null;
-  const silence = await silenceOf(tx, alert);
+  const silence = await silenceOf(tx, row.id, alert);
   if (silence !== null) await handleAlert(tx, row.id, silence);
   await announce(tx, row.id, 'opened', alert.openedAt);
   return row.id;
 }
 
-/** The silence that is still in force from the last alert of this kind of the deployment. */
+/** The silence of the last alert of this kind of the deployment, if it is still in force. */
 async function silenceOf(
   tx: Transaction,
+  id: number,
   { deployment, kind, openedAt }: Pick<AlertRow, 'deployment' | 'kind' | 'openedAt'>,
 ): Promise<Pick<AlertHandling, 'silencedUntil' | 'silenceReason'> | null> {
-  const [row] = await tx
+  const [last] = await tx
     .select({
       silencedUntil: alertHandling.silencedUntil,
       silenceReason: alertHandling.silenceReason,
     })
-    .from(alertHandling)
-    .innerJoin(alerts, eq(alerts.id, alertHandling.alert))
-    .where(
-      and(
-        eq(alerts.deployment, deployment),
-        eq(alerts.kind, kind),
-        gt(alertHandling.silencedUntil, openedAt),
-      ),
-    )
-    .orderBy(desc(alertHandling.silencedUntil))
+    .from(alerts)
+    .leftJoin(alertHandling, eq(alerts.id, alertHandling.alert))
+    .where(and(eq(alerts.deployment, deployment), eq(alerts.kind, kind), lt(alerts.id, id)))
+    // Not the longest silence: one that was taken back since is none.
+    .orderBy(desc(alerts.id))
     .limit(1);
-  return row ?? null;
+  const until = last?.silencedUntil ?? null;
+  return last !== undefined && until !== null && until > openedAt ? last : null;
 }
 
 /** Raises the open alert of a kind: its evidence is now `detail`. Null when none is open. */

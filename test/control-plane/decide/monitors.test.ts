@@ -2,6 +2,7 @@ import { eq } from 'drizzle-orm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventsAfter } from '../../../control-plane/audit/record.ts';
 import { findAlert, listAlerts } from '../../../control-plane/store/alerts.ts';
+import { driftStreamsOf } from '../../../control-plane/store/drift-streams.ts';
 import { agents } from '../../../control-plane/store/schema.ts';
 import { emptyOutcome, type OutcomeGrid } from '../../../protocol/sketch/outcome.ts';
 import { OutcomeCells } from '../../../protocol/sketch/outcome-count.ts';
@@ -27,6 +28,11 @@ const place = (at: number, change = {}) => ({
 const stream = async (key: string) => {
   const { streams } = await control.hub.monitoring.drift('loans');
   return streams.find((one) => one.stream === key);
+};
+const judgedUntil = async () => {
+  const rows = await driftStreamsOf(control.store.read, 'loans', control.manifests[0]);
+  const own = rows.find((row) => row.stream === 'monitor')?.state;
+  return (own as { judgedUntilMs: number } | undefined)?.judgedUntilMs;
 };
 const alerts = async () => (await listAlerts(control.store.read, {}, null, 100)).items;
 const actions = async () =>
@@ -154,6 +160,11 @@ describe('alerts', () => {
     for (let at = 20; at < 26; at += 1) await send(at, { usual: 8_000, odd: 8_000 });
     await expect.poll(actions).toContain('alert.withheld');
     await expect.poll(async () => (await stream('feature:x'))?.verdict).toBe('alert');
+    expect(await alerts()).toEqual([]);
+    // Nor later, when the new mix is all that the last hour knows.
+    for (let at = 26; at < 46; at += 1) await send(at, { usual: 8_000, odd: 8_000 });
+    const judged = START + 46 * WINDOW_MS;
+    await expect.poll(() => judgedUntil()).toBe(judged);
     expect(await alerts()).toEqual([]);
   });
 });

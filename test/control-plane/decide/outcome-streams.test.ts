@@ -82,6 +82,32 @@ describe('performance without labels', () => {
     model.label({ rows: 5000 });
     expect(model.state.trust).toBeGreaterThan(0.8);
   });
+
+  it('is held against labels that come in small batches too, and recovers with them', () => {
+    const model = new ScoredModel(12);
+    model.label({ rows: 60, flipped: 0.5 });
+    expect(model.state.trust).toBeNull();
+    steps(4, () => model.label({ rows: 60, flipped: 0.5 }));
+    expect(model.state.trust).toBeLessThan(0.5);
+    steps(30, () => model.label({ rows: 60 }));
+    expect(model.state.trust).toBeGreaterThan(0.7);
+  });
+
+  it('is compared on scores that the baseline never had as well', () => {
+    // Of the baseline every score lies near ½: what lies beyond is known by its neighbours.
+    const model = new ScoredModel(13, { rows: 20_000, spread: 0.1 });
+    model.label({ rows: 2000, spread: 0.5 });
+    expect(model.state.trust).toBeLessThan(0.5);
+  });
+
+  it('ends its alert once labels have proved the estimate wrong', () => {
+    const model = new ScoredModel(14);
+    steps(10, () => model.decide({ rows: 300, spread: 0.2 }));
+    expect(model.kindOf('estimated-performance')).toBe('alert');
+    model.label({ rows: 500, flipped: 0.5 });
+    steps(3, () => model.decide({ rows: 300, spread: 0.2 }));
+    expect(model.kindOf('estimated-performance')).toBe('cooling');
+  });
 });
 
 describe('fairness', () => {
@@ -126,5 +152,15 @@ describe('fairness', () => {
     expect(model.kindOf('selection-gap', 'sex')).not.toBe('alert');
     const grown = () => model.decide({ rows: 400, penalty: 0.4 });
     expect(until(10, grown, () => model.kindOf('selection-gap', 'sex') === 'alert')).not.toBeNull();
+  });
+
+  it('against a small baseline, which errs in each window alike, nothing grows by itself', () => {
+    const alerts = Array.from({ length: 40 }, (_, seed) => {
+      // 500 rows: some 200 of F. A block of 2,000 would find the baseline's own error again and again.
+      const model = new ScoredModel(100 + seed, { rows: 500, penalty: 0.15 });
+      steps(60, () => model.decide({ rows: 2000, penalty: 0.15 }));
+      return model.kindOf('selection-gap', 'sex');
+    });
+    expect(alerts.filter((kind) => kind === 'alert')).toEqual([]);
   });
 });

@@ -44,6 +44,19 @@ it('a silence holds for the same trouble when it comes back, until its end', asy
   expect((await handlingOf(store.read, third ?? 0)).silencedUntil).toBeNull();
 });
 
+it('a silence that was taken back does not come back with an older alert', async () => {
+  const first = await open(1);
+  const silence = { silencedUntil: 100, silenceReason: 'we know' };
+  await store.write((tx) => handleAlert(tx, first ?? 0, silence));
+  await resolve(20);
+  const second = await open(30);
+  const loud = { silencedUntil: null, silenceReason: null };
+  await store.write((tx) => handleAlert(tx, second ?? 0, loud));
+  await resolve(40);
+  const third = await open(50);
+  expect((await handlingOf(store.read, third ?? 0)).silencedUntil).toBeNull();
+});
+
 it('an alert that grows keeps its id, shows what it has come to, and is told', async () => {
   const sealed = new Uint8Array(1);
   await store.write((tx) =>
