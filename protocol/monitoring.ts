@@ -23,7 +23,7 @@ export const fairnessConfigSchema = z.strictObject({
   differenceLimit: z.number().gt(0).lt(1).optional(),
   /** Smallest ratio of selection rates: the four-fifths rule. Default 0.8. */
   ratioLimit: z.number().gt(0).lt(1).optional(),
-  /** Which value each attribute is compared with; by default the one that the baseline has most of. */
+  /** Which value each attribute is compared with; by default the one that most rows have. */
   reference: z.record(featureNameSchema, z.union([z.string().max(128), z.number()])).optional(),
 });
 export type FairnessConfig = z.infer<typeof fairnessConfigSchema>;

@@ -1,6 +1,7 @@
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import { type MonitoringInForce, monitoringInForce } from '../../protocol/monitoring.ts';
 import type { MergedWindow } from '../merge/ingest.ts';
+import { manifestsWithOpenAlerts } from '../store/alerts.ts';
 import type { Store } from '../store/database.ts';
 import { type DeploymentRow, findDeployment } from '../store/deployments.ts';
 import { driftStreamsOf, putDriftStreams } from '../store/drift-streams.ts';
@@ -13,6 +14,7 @@ import { addLabels, emptyLane, isLabelRipe, type LabelLane } from './label-lane.
 import { labelledRows } from './performance-signal.ts';
 import { SeasonalReferences } from './seasonal-references.ts';
 import { monitorRows, restoreMonitor } from './stored-monitor.ts';
+import { NEW_STREAM } from './stream-state.ts';
 
 export interface MonitorsDeps {
   readonly store: Store;
@@ -145,11 +147,7 @@ export class Monitors {
     if (known?.manifest === manifest && known.configuredAs === configuredAs) return known;
     const shape = await this.#deps.shapeOf(manifest);
     if (shape === null) return null;
-    if (known !== undefined && known.manifest !== manifest) {
-      await this.#deps.store.write((tx) =>
-        this.#alerts.retire(tx, name, known.manifest, this.#deps.now()),
-      );
-    }
+    if (known?.manifest !== manifest) await this.#leaveOthers(deployment, manifest);
     const config = monitoringInForce(monitoring);
     const stored = await driftStreamsOf(this.#deps.store.read, name, manifest);
     const fresh: Monitored = {
@@ -161,6 +159,27 @@ export class Monitors {
     };
     this.#monitored.set(name, fresh);
     return fresh;
+  }
+
+  /**
+   * Ends the alerts of versions that this deployment no longer serves, also of those left while nobody was looking, and
+   * their streams' alarms: when such a version comes back, what it does then is judged.
+   */
+  async #leaveOthers({ name, monitoring }: DeploymentRow, manifest: Digest): Promise<void> {
+    const { store, now, shapeOf } = this.#deps;
+    const config = monitoringInForce(monitoring);
+    for (const other of await manifestsWithOpenAlerts(store.read, name)) {
+      const shape = other === manifest ? null : await shapeOf(other);
+      if (shape === null) continue;
+      const left = restoreMonitor(shape, config, await driftStreamsOf(store.read, name, other));
+      const streams = left.streams.map((stream) =>
+        stream.state.kind === 'alert' ? { ...stream, state: NEW_STREAM } : stream,
+      );
+      await store.write(async (tx) => {
+        await putDriftStreams(tx, monitorRows(name, other, { ...left, streams }, left, now()));
+        await this.#alerts.retire(tx, name, other, now());
+      });
+    }
   }
 }
 

@@ -5,6 +5,9 @@
 export const HOUR_MS = 3_600_000;
 export const WEEK_MS = 168 * HOUR_MS;
 
+/** A block that spans more than so much is compared with the profile. */
+export const LONGEST_BLOCK_MS = 2 * HOUR_MS;
+
 /** Weeks that make the reference, and how many of them must be there (`research/monitoring.md` (iii) C6). */
 export const REFERENCE_WEEKS = 4;
 export const MIN_WEEKS = 2;
@@ -19,6 +22,8 @@ export function seasonalHours(
   firstMs: number,
   block: { readonly startMs: number; readonly endMs: number },
 ): readonly number[] {
+  // Low traffic: what has gathered over many hours is no hour of the week.
+  if (block.endMs - block.startMs > LONGEST_BLOCK_MS) return [];
   const middle = (block.startMs + block.endMs) / 2;
   const hour = middle - (middle % HOUR_MS);
   // The first hour itself is seldom whole.

@@ -12,7 +12,7 @@ import type { MonitorShape } from '../decide/drift-monitor.ts';
 import { ControlError } from '../error.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
 import { decompose } from './decomposition.ts';
-import { fairnessViews } from './fairness-view.ts';
+import { DEFAULT_LIMITS, type FairnessLimits, fairnessViews } from './fairness-view.ts';
 import { type Compared, featureViews, worstVerdict } from './feature-view.ts';
 import type { PeriodTotals } from './fold-period.ts';
 import { groupCounts } from './group-counts.ts';
@@ -46,6 +46,7 @@ export class PeriodView {
   readonly #features: readonly number[];
   readonly #wanted: ReadonlySet<Section>;
   readonly #groups: readonly string[] | null;
+  readonly #limits: FairnessLimits;
   readonly #points = new Map<number | 'prediction', Points>();
   readonly #performance: PerformancePoint[] = [];
   readonly #map: IsotonicMap | null;
@@ -56,7 +57,9 @@ export class PeriodView {
     features: readonly number[],
     wanted: ReadonlySet<Section>,
     groups: readonly string[] | null,
+    limits: FairnessLimits = DEFAULT_LIMITS,
   ) {
+    this.#limits = limits;
     this.#shape = shape;
     this.#features = features;
     this.#wanted = wanted;
@@ -136,7 +139,7 @@ export class PeriodView {
   #fairness({ outcome }: WindowSketch) {
     const grid = this.#shape.grids.outcome ?? null;
     if (!this.#wanted.has('fairness') || outcome === null || grid === null) return null;
-    const views = fairnessViews(groupCounts(grid, outcome));
+    const views = fairnessViews(groupCounts(grid, outcome), this.#limits);
     const groups = this.#groups;
     if (groups === null) return views;
     const known = new Set(views.map(({ attribute }) => attribute));

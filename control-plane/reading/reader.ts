@@ -1,4 +1,5 @@
 import type { Digest } from '../../protocol/ids.ts';
+import { monitoringInForce } from '../../protocol/monitoring.ts';
 import { decodeWindow } from '../../protocol/sketch/codec.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
@@ -11,6 +12,7 @@ import type { Store } from '../store/database.ts';
 import { type DeploymentRow, findDeployment } from '../store/deployments.ts';
 import { findVersion, findVersionsByManifest } from '../store/models.ts';
 import { countWindows, pointCounts, type WindowQuery, windowPages } from '../store/window-pages.ts';
+import type { FairnessLimits } from './fairness-view.ts';
 import { PeriodFold, type PeriodTotals } from './fold-period.ts';
 import { hostsSection, MAX_FEATURE_POINTS, PeriodView, wantedFeatures } from './period-view.ts';
 import { labelsOf, type MonitoringQuery, type Section, sectionsOf } from './query.ts';
@@ -53,12 +55,13 @@ export class PeriodReader {
     const { fromMs: from, toMs: to } = scope;
     const period = periodOf(from, to, query.resolution, deployment.windowMs);
     const wanted = sectionsOf(query);
+    const { fairness } = monitoringInForce(deployment.monitoring);
     const base = { deployment: name, model: deployment.model, version, manifest, from, to };
     const listed = await this.#windows(scope, period.stepMs);
     const onlyCounts = [...wanted].every((section) => section === 'windows');
     const judged = onlyCounts
       ? NOTHING_JUDGED
-      : (await this.#judge({ ...scope, manifest }, period, query, wanted)).judged;
+      : (await this.#judge({ ...scope, manifest }, period, query, wanted, fairness)).judged;
     const windows = wanted.has('windows') ? listed.windows : [];
     return { ...base, resolutionMs: period.stepMs, windows, totals: listed.totals, ...judged };
   }
@@ -81,7 +84,9 @@ export class PeriodReader {
       deployment.windowMs,
       points,
     );
-    const folded = await this.#judge({ ...scope, manifest }, period, query, REPORT_SECTIONS);
+    const { fairness } = monitoringInForce(deployment.monitoring);
+    const stored = { ...scope, manifest };
+    const folded = await this.#judge(stored, period, query, REPORT_SECTIONS, fairness);
     const { model } = deployment;
     return reportOf({ ...folded, ...{ deployment: name, model, version, period, query, now } });
   }
@@ -136,10 +141,11 @@ export class PeriodReader {
     period: Period,
     query: MonitoringQuery,
     wanted: ReturnType<typeof sectionsOf>,
+    limits: FairnessLimits,
   ): Promise<JudgedPeriod> {
     const shape = await this.#shape(stored.deployment, stored.manifest);
     const features = wantedFeatures(shape, query.feature);
-    const view = new PeriodView(shape, features, wanted, query.group ?? null);
+    const view = new PeriodView(shape, features, wanted, query.group ?? null, limits);
     const onPoint = (startMs: number, window: WindowSketch) => view.addPoint(startMs, window);
     const apart = wanted.has('hosts');
     const { totals, skipped } = await this.#fold(shape, stored, period, onPoint, apart);

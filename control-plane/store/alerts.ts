@@ -128,6 +128,18 @@ export async function openAlerts(
     );
 }
 
+/** The versions of a deployment that have an open alert. */
+export async function manifestsWithOpenAlerts(
+  db: Reader,
+  deployment: string,
+): Promise<readonly Digest[]> {
+  const rows = await db
+    .selectDistinct({ manifest: alerts.manifest })
+    .from(alerts)
+    .where(and(eq(alerts.deployment, deployment), isNull(alerts.resolvedAt)));
+  return rows.map(({ manifest }) => manifest);
+}
+
 /** Newest first; `before` is an alert's id, or null to begin. */
 export async function listAlerts(
   db: Reader,

@@ -75,6 +75,18 @@ describe('a season', () => {
     const four = [0, 1, 2, 3].map((week) => at + week * WEEK_MS);
     expect(seasonalHours(first, block(at + 50 * WEEK_MS + 1_800_000))).toEqual(four);
   });
+
+  it('never holds what is to be judged, and has no place for a block of many hours', () => {
+    for (const weeks of [1, 2, 3, 4, 9]) {
+      const now = block(at + weeks * WEEK_MS);
+      for (const hour of seasonalHours(first, now)) {
+        expect(hour + HOUR_MS).toBeLessThanOrEqual(now.startMs);
+      }
+    }
+    const startMs = at + 9 * WEEK_MS;
+    expect(seasonalHours(first, { startMs, endMs: startMs + 2 * HOUR_MS })).toHaveLength(4);
+    expect(seasonalHours(first, { startMs, endMs: startMs + 2 * HOUR_MS + 1 })).toEqual([]);
+  });
 });
 
 describe('a stream', () => {

@@ -2,12 +2,14 @@ import { eq } from 'drizzle-orm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventsAfter } from '../../../control-plane/audit/record.ts';
 import { findAlert, listAlerts } from '../../../control-plane/store/alerts.ts';
+import { updateDeployment } from '../../../control-plane/store/deployments.ts';
 import { driftStreamsOf } from '../../../control-plane/store/drift-streams.ts';
 import { agents } from '../../../control-plane/store/schema.ts';
 import { emptyOutcome, type OutcomeGrid } from '../../../protocol/sketch/outcome.ts';
 import { OutcomeCells } from '../../../protocol/sketch/outcome-count.ts';
 import { emptyWindow } from '../../../protocol/sketch/window.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
+import type { LinkAgent } from '../../support/link-agent.ts';
 import { GRIDS, seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
 
 let control: ControlFixture;
@@ -166,5 +168,29 @@ describe('alerts', () => {
     const judged = START + 46 * WINDOW_MS;
     await expect.poll(() => judgedUntil()).toBe(judged);
     expect(await alerts()).toEqual([]);
+  });
+
+  it('of a version that was left end, even unseen, and are not there when it comes back', async () => {
+    const send = async (agent: LinkAgent, at: number, version: 1 | 2, inputShift: number) => {
+      const window = syntheticWindow(seeded(at), { rows: 2_000, inputShift });
+      agent.window(place(at, { manifest: control.manifests[version - 1] }), window);
+      await agent.acked();
+    };
+    const serve = (version: number) =>
+      control.store.write((tx) => updateDeployment(tx, 'loans', { version, updatedAt: version }));
+    const open = async () => (await alerts()).filter(({ resolvedAt }) => resolvedAt === null);
+    let agent = await control.agent();
+    for (let at = 0; at < 3; at += 1) await send(agent, at, 1, 1);
+    await expect.poll(async () => (await open()).length).toBeGreaterThan(0);
+    await serve(2);
+    await control.restart();
+    agent = await control.agent();
+    await send(agent, 3, 2, 0);
+    await expect.poll(open).toEqual([]);
+    const before = (await alerts()).length;
+    await serve(1);
+    await send(agent, 4, 1, 0);
+    await expect.poll(judgedUntil).toBe(START + 5 * WINDOW_MS);
+    expect((await alerts()).length).toBe(before);
   });
 });
