@@ -36,18 +36,23 @@ for (const size of sizes) {
   );
 }
 
-for (const [shift, most] of [
-  [0.3, 3],
-  [0.2, 12],
-] as const) {
-  const found = Array.from({ length: SEEDS }, (_, seed) =>
-    windowsToFind({ ...BASE, seed }, shift, LEARNING, 4 * most),
-  );
-  const inTime = found.filter((windows) => windows !== null && windows <= most).length;
-  const sorted = found.map((windows) => windows ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
+const SHIFTS = [
+  { shift: 0.3, most: 3 },
+  { shift: 0.2, most: 12 },
+] as const;
+/** Looked on for so much longer than allowed, to say how long it took. */
+const patient = SHIFTS.map(({ shift, most }) => ({ shift, most: 4 * most }));
+const found = Array.from({ length: SEEDS }, (_, seed) =>
+  windowsToFind({ ...BASE, seed }, LEARNING, patient),
+);
+for (const [at, { shift, most }] of SHIFTS.entries()) {
+  const windows = found.map((each) => each[at]);
+  const inTime = windows.filter((count) => count !== null && count <= most).length;
+  const sorted = windows.map((count) => count ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
   check(
     `one feature of 50 moved by ${shift} σ, windows of 500: found within ${most}`,
-    inTime === SEEDS,
+    // A shift of exactly the floor shows less than it in half the windows.
+    inTime >= 0.95 * SEEDS,
     `${inTime} of ${SEEDS}, median ${sorted[SEEDS / 2]}, slowest ${sorted[SEEDS - 1]} (always firing: 1, never: none)`,
   );
 }

@@ -1,7 +1,7 @@
 import { variance } from '../../protocol/sketch/moments.ts';
 import type { FeatureGrid, FeatureSketch } from '../../protocol/sketch/window.ts';
 import { chiSquare, chiSquareLogSurvival } from '../../protocol/statistics/chi-square.ts';
-import { compareFeature, type DriftMeasure } from '../../protocol/statistics/drift.ts';
+import { allCells, compareFeature, type DriftMeasure } from '../../protocol/statistics/drift.ts';
 import { logEValue } from '../../protocol/statistics/e-value.ts';
 import { addToSeries, informationShare, NEW_SERIES } from './autocorrelation.ts';
 import { rankTest } from './rank-test.ts';
@@ -94,7 +94,7 @@ function discounted(
   measure: DriftMeasure,
   share: number,
 ): number {
-  const { statistic, df } = chiSquare(cellsOf(reference), cellsOf(current));
+  const { statistic, df } = chiSquare(allCells(reference), allCells(current));
   return df === 0 ? 0 : chiSquareLogSurvival(statistic * shrunk(measure, share), df);
 }
 
@@ -108,11 +108,6 @@ function shrunk({ rows }: DriftMeasure, share: number): number {
 function levelOf(reference: FeatureSketch, current: FeatureSketch): number {
   if (current.kind === 'numeric') return current.moments.mean;
   const commonest = reference.counts.indexOf(Math.max(...reference.counts));
-  const rows = cellsOf(current).reduce((sum, count) => sum + count, 0);
+  const rows = allCells(current).reduce((sum, count) => sum + count, 0);
   return rows === 0 || commonest === -1 ? 0 : current.counts[commonest] / rows;
-}
-
-function cellsOf(sketch: FeatureSketch): Float64Array {
-  const unseen = sketch.kind === 'numeric' ? sketch.nonFinite : sketch.unseen;
-  return Float64Array.of(...sketch.counts, unseen, sketch.missing);
 }

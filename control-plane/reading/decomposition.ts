@@ -4,6 +4,7 @@ import {
   heterogeneity,
   type SiteShift,
 } from '../../protocol/statistics/decomposition.ts';
+import { allCells } from '../../protocol/statistics/drift.ts';
 
 /** What one host sent of one feature, before and now. */
 export interface HostShare {
@@ -56,7 +57,7 @@ const MIN_HOST_ROWS = 30;
 export function decompose(shares: readonly HostShare[]): Decomposition | null {
   const parts = decomposeSites(
     shares.map(({ host, before, now }) => {
-      return { site: host, before: cellsOf(before), now: cellsOf(now) };
+      return { site: host, before: allCells(before), now: allCells(now) };
     }),
   );
   if (parts === null) return null;
@@ -88,9 +89,4 @@ function shiftOf({ before, now }: HostShare): SiteShift[] {
   const [a, b] = [before.moments, now.moments];
   if (Math.min(a.count, b.count) < MIN_HOST_ROWS) return [];
   return [{ shift: b.mean - a.mean, variance: a.m2 / a.count ** 2 + b.m2 / b.count ** 2 }];
-}
-
-function cellsOf(sketch: FeatureSketch): Float64Array {
-  const unseen = sketch.kind === 'numeric' ? sketch.nonFinite : sketch.unseen;
-  return Float64Array.of(...sketch.counts, unseen, sketch.missing);
 }

@@ -26,15 +26,17 @@ const MIN_EXPECTED = 5;
  */
 export function chiSquare(reference: Float64Array, current: Float64Array): ChiSquareResult {
   const { referenceRows: m, currentRows: n } = pairCells(reference, current);
-  const cells = pool(reference, current, (MIN_EXPECTED * (m + n)) / Math.min(m, n));
-  if (cells.length < 2) return { statistic: 0, df: 0, pValue: 1, logP: 0 };
+  const leastTotal = (MIN_EXPECTED * (m + n)) / Math.min(m, n);
+  const pooled = pool(reference, current, leastTotal);
+  if (pooled.cells < 2) return { statistic: 0, df: 0, pValue: 1, logP: 0 };
   let statistic = 0;
-  for (const cell of cells) {
+  for (let k = 0; k < pooled.cells; k += 1) {
+    const [before, now] = [pooled.reference[k], pooled.current[k]];
     // (O − E)² / E summed over the two rows, without cancellation.
-    const gap = cell.reference * (n / m) - cell.current;
-    statistic += ((gap * gap) / (cell.reference + cell.current)) * (m / n);
+    const gap = before * (n / m) - now;
+    statistic += ((gap * gap) / (before + now)) * (m / n);
   }
-  const df = cells.length - 1;
+  const df = pooled.cells - 1;
   const logP = chiSquareLogSurvival(statistic, df);
   return { statistic, df, pValue: Math.exp(logP), logP };
 }
@@ -44,27 +46,32 @@ export function chiSquareLogSurvival(statistic: number, df: number): number {
   return logUpperGamma(df / 2, statistic / 2);
 }
 
-interface PooledCell {
-  reference: number;
-  current: number;
+interface Pooled {
+  readonly cells: number;
+  readonly reference: Float64Array;
+  readonly current: Float64Array;
 }
 
 /** @param leastTotal both rows together, at which the smaller row expects MIN_EXPECTED */
-function pool(reference: Float64Array, current: Float64Array, leastTotal: number): PooledCell[] {
-  const cells: PooledCell[] = [];
-  let open: PooledCell = { reference: 0, current: 0 };
+function pool(reference: Float64Array, current: Float64Array, leastTotal: number): Pooled {
+  const pooled = {
+    cells: 0,
+    reference: new Float64Array(reference.length),
+    current: new Float64Array(reference.length),
+  };
+  let [before, now] = [0, 0];
   for (let k = 0; k < reference.length; k += 1) {
-    open.reference += reference[k];
-    open.current += current[k];
-    if (open.reference + open.current >= leastTotal) {
-      cells.push(open);
-      open = { reference: 0, current: 0 };
-    }
+    before += reference[k];
+    now += current[k];
+    if (before + now < leastTotal) continue;
+    pooled.reference[pooled.cells] = before;
+    pooled.current[pooled.cells] = now;
+    pooled.cells += 1;
+    [before, now] = [0, 0];
   }
-  const last = cells.at(-1);
-  if (last !== undefined) {
-    last.reference += open.reference;
-    last.current += open.current;
+  if (pooled.cells > 0) {
+    pooled.reference[pooled.cells - 1] += before;
+    pooled.current[pooled.cells - 1] += now;
   }
-  return cells;
+  return pooled;
 }

@@ -78,7 +78,12 @@ export function compareFeature(
 
 /** Counts, then unseen, then missing. Cells empty on both sides drop out of every measure. */
 export function allCells(sketch: FeatureSketch): Float64Array {
-  return Float64Array.of(...sketch.counts, unseenOf(sketch), sketch.missing);
+  const { counts, missing } = sketch;
+  const cells = new Float64Array(counts.length + 2);
+  cells.set(counts);
+  cells[counts.length] = unseenOf(sketch);
+  cells[counts.length + 1] = missing;
+  return cells;
 }
 
 function unseenOf(sketch: FeatureSketch): number {

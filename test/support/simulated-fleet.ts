@@ -5,7 +5,11 @@ import {
   type MonitorState,
   newMonitor,
 } from '../../control-plane/decide/drift-monitor.ts';
-import { type MonitoringInForce, monitoringInForce } from '../../protocol/monitoring.ts';
+import {
+  type Monitoring,
+  type MonitoringInForce,
+  monitoringInForce,
+} from '../../protocol/monitoring.ts';
 import { gridFromReference } from '../../protocol/sketch/grid.ts';
 import { addNumeric, emptyNumeric, type NumericSketch } from '../../protocol/sketch/histogram.ts';
 import { emptyWindow, type FeatureGrid } from '../../protocol/sketch/window.ts';
@@ -94,8 +98,8 @@ export class SimulatedFleet {
 }
 
 /** Alarms over `windows` windows without drift: a stream that goes into alert counts once each time. */
-export function nullAlarms(fleet: Fleet, windows: number): number {
-  const simulated = new SimulatedFleet(fleet);
+export function nullAlarms(fleet: Fleet, windows: number, monitoring: Monitoring = {}): number {
+  const simulated = new SimulatedFleet(fleet, monitoringInForce(monitoring));
   let alarms = 0;
   let open: ReadonlySet<string> = new Set();
   for (let at = 0; at < windows; at += 1) {
@@ -106,19 +110,31 @@ export function nullAlarms(fleet: Fleet, windows: number): number {
   return alarms;
 }
 
-/** Windows until a shift of one feature is found, after `calm` windows without it; null within `most`. */
-export function windowsToFind(fleet: Fleet, shift: number, calm: number, most: number) {
+/**
+ * For each shift of one feature, windows until it is found, after the same `calm` windows without it; null within its
+ * `most`.
+ */
+export function windowsToFind(
+  fleet: Fleet,
+  calm: number,
+  shifts: readonly { readonly shift: number; readonly most: number }[],
+): readonly (number | null)[] {
   const simulated = new SimulatedFleet(fleet);
   for (let at = 0; at < calm; at += 1) simulated.window();
-  for (let at = 1; at <= most; at += 1) {
-    if (simulated.window(shift).includes('feature:x0')) return at;
-  }
-  return null;
+  const { state } = simulated;
+  return shifts.map(({ shift, most }) => {
+    simulated.state = state;
+    for (let at = 1; at <= most; at += 1) {
+      if (simulated.window(shift).includes('feature:x0')) return at;
+    }
+    return null;
+  });
 }
 
-/** Draws bins of N(shift, 1) by Walker's alias method. */
+/** Draws bins of N(shift, 1) by Walker's alias method, two rows at a time: one cell for each pair of bins. */
 class CellTable {
   readonly #means: Float64Array;
+  readonly #bins: number;
   readonly #cut: Float64Array;
   readonly #alias: Uint16Array;
 
@@ -129,8 +145,13 @@ class CellTable {
     this.#means = mass.map((p, k) =>
       p > 0 ? shift + (density(at(k - 1)) - density(at(k))) / p : shift,
     );
-    this.#cut = mass.map((p) => p * bins);
-    this.#alias = Uint16Array.from({ length: bins }, (_, k) => k);
+    this.#bins = bins;
+    const pairs = Float64Array.from(
+      { length: bins * bins },
+      (_, k) => mass[Math.floor(k / bins)] * mass[k % bins],
+    );
+    this.#cut = pairs.map((p) => p * pairs.length);
+    this.#alias = Uint16Array.from(pairs, (_, k) => k);
     const small = [...this.#cut.keys()].filter((k) => this.#cut[k] < 1);
     const large = [...this.#cut.keys()].filter((k) => this.#cut[k] >= 1);
     for (let low = small.pop(); low !== undefined; low = small.pop()) {
@@ -142,14 +163,19 @@ class CellTable {
     }
   }
 
+  /** @param rows an even number */
   draw(rows: number, random: () => number, into: NumericSketch): void {
     const { counts, sums, moments } = into;
-    const bins = counts.length;
+    const bins = this.#bins;
     counts.fill(0);
-    for (let row = 0; row < rows; row += 1) {
-      const place = random() * bins;
-      const bin = Math.floor(place);
-      counts[place - bin < this.#cut[bin] ? bin : this.#alias[bin]] += 1;
+    const cells = this.#cut.length;
+    for (let row = 0; row + 1 < rows; row += 2) {
+      const place = random() * cells;
+      const cell = place | 0;
+      const pair = place - cell < this.#cut[cell] ? cell : this.#alias[cell];
+      const first = (pair / bins) | 0;
+      counts[first] += 1;
+      counts[pair - first * bins] += 1;
     }
     let sum = 0;
     for (let k = 0; k < bins; k += 1) {

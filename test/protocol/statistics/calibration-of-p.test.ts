@@ -28,7 +28,7 @@ function falseAlarms(
   return alarms / TRIALS;
 }
 
-describe('at 1 %, no drift is called drift in 1 % of windows, give or take 0.3 %:', () => {
+describe('H.8: at 1 %, no drift is called drift in 1 % of windows, give or take 0.3 %:', () => {
   it.each([
     [300, 300, 10],
     [500, 2000, 16],

@@ -4,7 +4,7 @@ import { DETECTORS, type DetectorRun, detectorOf, firings } from '../golden/dete
 const title = ({ kind, settings, stream }: DetectorRun) =>
   `${kind} ${JSON.stringify(settings)} on ${stream}`;
 
-describe(`where river ${DETECTORS.versions.river} fires, so do we:`, () => {
+describe(`H.8: where river ${DETECTORS.versions.river} fires, so do we:`, () => {
   it.each(DETECTORS.runs.map((run) => [title(run), run] as const))('%s', (_title, run) => {
     const { drifts, warnings, firstWarning } = run;
     const ours = firings(detectorOf(run), DETECTORS.streams[run.stream]);
