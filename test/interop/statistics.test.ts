@@ -68,6 +68,7 @@ async function ask(python: string, data: StockData): Promise<StockAnswer> {
 describe('SciPy, scikit-learn, Fairlearn, AIF360, Evidently and river', () => {
   it.for([11, 12])(
     'say of the data of seed %i what we say',
+    { timeout: STOCK_MS },
     async (seed, context) => {
       if (venv.kind === 'missing') skipWithout(context, venv.reason);
       else {
@@ -75,6 +76,5 @@ describe('SciPy, scikit-learn, Fairlearn, AIF360, Evidently and river', () => {
         expect(differences(ourAnswer(data), await ask(venv.python, data))).toEqual([]);
       }
     },
-    STOCK_MS,
   );
 });

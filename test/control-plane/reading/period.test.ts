@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { sparkbar } from '../../../control-plane/cli/sparkbar.ts';
 import { decompose } from '../../../control-plane/reading/decomposition.ts';
+import { DEFAULT_LIMITS } from '../../../control-plane/reading/fairness-view.ts';
 import { featureViews } from '../../../control-plane/reading/feature-view.ts';
 import { PeriodFold } from '../../../control-plane/reading/fold-period.ts';
+import { PeriodView } from '../../../control-plane/reading/period-view.ts';
 import { MAX_POINTS, periodOf } from '../../../control-plane/reading/resolution.ts';
 import { encodeWindow } from '../../../protocol/sketch/codec.ts';
 import { emptyWindow, mergeWindow } from '../../../protocol/sketch/window.ts';
 import { GRIDS, seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
+import { GRID, outcomeOf } from './outcomes.ts';
 
 const DAY_MS = 86_400_000;
 const random = seeded(11);
@@ -96,6 +99,22 @@ describe('mix against within', () => {
     expect(parts?.hosts[0].host).toBe('new');
     expect(decompose([{ host: 'old', before: none, now: none }])).toBeNull();
   });
+});
+
+test('groups of a period are held to the limits of the deployment', () => {
+  const gap = { 1: { rows: 4000, positive: 2000 }, 2: { rows: 4000, positive: 2260 } };
+  const total = { ...emptyWindow(GRIDS), outcome: outcomeOf({ 0: { rows: 8000 }, ...gap }) };
+  const shape = {
+    ...{ features: [], predicts: false, reference: null },
+    grids: { ...GRIDS, outcome: GRID },
+  };
+  const verdictAt = (differenceLimit: number) => {
+    const limits = { ...DEFAULT_LIMITS, differenceLimit };
+    const view = new PeriodView(shape, [], new Set(['fairness']), null, limits);
+    return view.sections(total, 1000).fairness?.[0].verdict;
+  };
+  expect(verdictAt(0.01)).toBe('violates');
+  expect(verdictAt(0.065)).toBe('insufficient');
 });
 
 test('points of a period are exact merges, and so is their total', () => {
