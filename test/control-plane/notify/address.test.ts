@@ -27,6 +27,22 @@ test.each([
   expect(isPublic(address)).toBe(expected);
 });
 
+test.each([
+  'http://2130706433/',
+  'http://0x7f.1/',
+  'http://0177.0.0.1/',
+  'http://127.1/',
+  'http://[::ffff:7f00:1]/',
+  'http://[::ffff:127.0.0.1]/',
+  'http://[::]/',
+])('%s is this machine, however it is spelled', async (url) => {
+  await expect(pin(new URL(url).hostname, NONE)).rejects.toThrow('not public');
+});
+
+test('a mail server is not named by a number either', async () => {
+  await expect(pin('2130706433', NONE)).rejects.toThrow(/not public|not found/);
+});
+
 test('one private address among public ones refuses the name', async () => {
   const resolve = async () => ['8.8.8.8', '10.0.0.1'];
   await expect(pin('two.example', NONE, resolve)).rejects.toThrow('10.0.0.1, which is not public');
