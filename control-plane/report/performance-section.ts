@@ -30,7 +30,7 @@ export function performanceAnswer({ performance }: ReportData): Answer {
     };
   }
   if (realised.kind === 'regression') {
-    const sentence = html`Mean absolute error ${figure(realised.meanAbsoluteError)}, bias ${figure(realised.bias.value)} (95 % ${between(realised.bias, figure)}); ${share}.`;
+    const sentence = html`Mean absolute error ${figure(realised.meanAbsoluteError.value)} (95 % ${between(realised.meanAbsoluteError, figure)}), bias ${figure(realised.bias.value)} (95 % ${between(realised.bias, figure)}); ${share}.`;
     return { ...base, status: 'none', sentence };
   }
   const change = accuracyChange(performance);

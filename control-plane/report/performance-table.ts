@@ -75,17 +75,23 @@ function linesOf(now: Realised, baseline: Realised | null): readonly Line[] {
     }
     case 'regression': {
       const before = baseline?.kind === 'regression' ? baseline : null;
-      const bias = (side: typeof now.bias) =>
+      const within = (side: typeof now.bias) =>
         html`${figure(side.value)} <small>${between(side, figure)}</small>`;
       return [
         {
           name: 'bias',
-          now: bias(now.bias),
-          before: before === null ? html`–` : bias(before.bias),
+          now: within(now.bias),
+          before: before === null ? html`–` : within(before.bias),
           change: '',
           meaning: 'mean of prediction − label',
         },
-        plain('mean absolute error', now.meanAbsoluteError, before?.meanAbsoluteError, ''),
+        {
+          name: 'mean absolute error',
+          now: within(now.meanAbsoluteError),
+          before: before === null ? html`–` : within(before.meanAbsoluteError),
+          change: '',
+          meaning: 'mean of |prediction − label|',
+        },
         plain(
           'root mean squared error',
           now.rootMeanSquaredError,

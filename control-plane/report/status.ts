@@ -1,5 +1,5 @@
+import type { GapVerdict } from '../../protocol/statistics/fairness-verdict.ts';
 import type { Verdict } from '../reading/feature-view.ts';
-import type { GapVerdict } from '../reading/gap.ts';
 import { type Html, html } from './html.ts';
 
 /** `none`: not measured, which is no answer; `insufficient` is one. */
