@@ -34,24 +34,48 @@ const MAX_REFERENCE_BINS = MAX_BINS / 2 - 1;
  * @throws SketchError `limit` on `bins`, `value` when no finite value is left
  */
 export function gridFromReference(values: Float64Array, bins = 32): HistogramGrid {
-  requireBins(bins, 2, MAX_REFERENCE_BINS);
   const sorted = values.filter((x) => Math.abs(x) <= MAX_MAGNITUDE).sort();
-  const rows = sorted.length;
+  return gridFromWeights(sorted, new Float64Array(sorted.length).fill(1), bins);
+}
+
+/**
+ * The same of values that each stand for several, such as those of a quantile sketch: equal to `gridFromReference`
+ * where each weight is how often the value occurs.
+ *
+ * @param sorted finite, ascending, smallest and largest of the reference among them
+ * @param weights one for each, whole numbers; 0 only moves the outer edges
+ * @throws SketchError `limit` on `bins`, `value` when there is no value, `shape` when the lengths differ
+ */
+export function gridFromWeights(
+  sorted: Float64Array,
+  weights: Float64Array,
+  bins = 32,
+): HistogramGrid {
+  requireBins(bins, 2, MAX_REFERENCE_BINS);
+  if (weights.length !== sorted.length) {
+    throw new SketchError('shape', `${sorted.length} values, ${weights.length} weights`);
+  }
+  const rows = weights.reduce((sum, weight) => sum + weight, 0);
   if (rows === 0) {
     throw new SketchError('value', 'reference has 0 finite values: at least 1 is needed');
   }
   const edges: number[] = [sorted[0]];
   let slotOfLastEdge = 0;
-  for (let start = 0, end = 0; start < rows; start = end) {
-    const value = sorted[start];
-    while (end < rows && sorted[end] === value) end += 1;
+  let below = 0;
+  for (let at = 0; at < sorted.length; ) {
+    const value = sorted[at];
+    const start = below;
+    while (at < sorted.length && sorted[at] === value) {
+      below += weights[at];
+      at += 1;
+    }
     const slot = Math.floor((start * bins) / rows);
-    const isAtom = (end - start) * bins > rows;
+    const isAtom = (below - start) * bins > rows;
     if (isAtom || slot > slotOfLastEdge) pushEdge(edges, value);
     if (isAtom) pushEdge(edges, nextUp(value));
-    slotOfLastEdge = isAtom ? Math.floor((end * bins) / rows) : slot;
+    slotOfLastEdge = isAtom ? Math.floor((below * bins) / rows) : slot;
   }
-  pushEdge(edges, nextUp(sorted[rows - 1]));
+  pushEdge(edges, nextUp(sorted[sorted.length - 1]));
   return { edges: Float64Array.from(edges) };
 }
 
