@@ -1,3 +1,4 @@
+import { CsvError, CsvRecords } from '../../protocol/csv.ts';
 import { AgentError } from '../error.ts';
 
 export interface CsvTable {
@@ -5,10 +6,9 @@ export interface CsvTable {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** RFC 4180: commas, double quotes, CRLF or LF. Every row has as many fields as the header. */
+/** RFC 4180 with commas. Every row has as many fields as the header. */
 export function parseCsv(text: string, name: string): CsvTable {
-  const records = splitRecords(text.startsWith('\uFEFF') ? text.slice(1) : text);
-  const [columns, ...rows] = records;
+  const [columns, ...rows] = recordsOf(text, name);
   if (columns === undefined || rows.length === 0) {
     throw new AgentError('configuration', `${name} needs a header line and at least one row`);
   }
@@ -23,32 +23,12 @@ export function parseCsv(text: string, name: string): CsvTable {
   return { columns, rows };
 }
 
-function splitRecords(text: string): string[][] {
-  const records: string[][] = [];
-  let record: string[] = [];
-  let field = '';
-  let quoted = false;
-  const endRecord = () => {
-    record.push(field);
-    field = '';
-    if (record.length > 1 || record[0] !== '') records.push(record);
-    record = [];
-  };
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text[at];
-    if (quoted) {
-      if (char !== '"') field += char;
-      else if (text[at + 1] === '"') {
-        field += '"';
-        at += 1;
-      } else quoted = false;
-    } else if (char === '"' && field === '') quoted = true;
-    else if (char === ',') {
-      record.push(field);
-      field = '';
-    } else if (char === '\n') endRecord();
-    else if (char !== '\r') field += char;
+function recordsOf(text: string, name: string): string[][] {
+  const records = new CsvRecords();
+  try {
+    return [...records.push(text), ...records.end()];
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause;
+    throw new AgentError('configuration', `${name}, ${cause.message}`, { cause });
   }
-  if (field !== '' || record.length > 0) endRecord();
-  return records;
 }
