@@ -28,6 +28,8 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   commander: /^control-plane\/cli\//,
   'drizzle-orm': /^control-plane\/(store\/|audit\/record\.ts$)/,
   hono: /./,
+  hyparquet: /^control-plane\/offline\/parquet-(table|chunk)\.ts$/,
+  'hyparquet-compressors': /^control-plane\/offline\/parquet-chunk\.ts$/,
   msgpackr: /^(protocol\/wire|agent\/rollout\/desired-store)\.ts$/,
   nodemailer: /^control-plane\/notify\/email\.ts$/,
   'onnxruntime-node': /^agent\/engine\/model\/(runtime-node|native-run)\.ts$/,
@@ -61,6 +63,7 @@ const PURE = [
   /^control-plane\/report\//,
   /^control-plane\/decide\/(?!watch|monitoring|monitors|version-shapes|alert-desk|drift-cause|seasonal-references)/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,
+  /^control-plane\/offline\/(?!open-table|text-of|csv-table|json-lines-table|parquet-|compare|outcome|report-data)/,
 ];
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.now\b|\bgetRandomValues\b|\brandomUUID\b|\brandomBytes\b|\bset(Timeout|Interval|Immediate)\b|\bprocess\.(env|argv|pid|hrtime|on|exit|stdout|stderr|memoryUsage|cwd)\b|\bfetch\(/;

@@ -188,17 +188,50 @@ command('abort <rollout>', 'take the candidate back', rollout)
 command('status', 'deployments, agents and open alerts').action((options) =>
   withClient(options, async (context) => (await import('./status.ts')).status(context)),
 );
-command('drift <deployment>', 'how far inputs and predictions are from the baseline')
+command(
+  'drift [deployment]',
+  'how far data are from their reference: of a deployment, or of two files',
+)
   .option('--last <duration>', 'how far to look back', '1h')
   .option('--feature <name>', 'only this one; may be repeated', collect, [])
   .option('--agent <name>', 'only windows of this host; may be repeated', collect, [])
   .option('--label <key=value>', 'only hosts that carry this; may be repeated', collect, [])
   .option('--hosts', 'tell changed traffic from changed hosts, against the span before')
-  .action((deployment: string, options) =>
-    withClient(options, async (context) =>
-      (await import('./drift.ts')).drift(context, deployment, options),
-    ),
-  );
+  .option('--reference <file>', 'without a deployment: CSV, JSON lines or Parquet to compare with')
+  .option('--current <file>', 'the file to compare, of any of these formats')
+  .option('--columns <a,b>', 'of files: compare these only')
+  .option('--ignore <a,b>', 'of files: leave these out')
+  .option('--delimiter <character>', 'of a CSV (default: found in its header); "tab" is one')
+  .option('--out <report.html>', 'of files: write a page with plots')
+  .option('--fail-on <alert|watch>', 'of files: exit with 1 at this verdict')
+  .addHelpText(
+    'after',
+    `
+  driftline drift loans --last 24h --feature income
+  driftline drift --reference train.parquet --current today.csv
+  driftline drift --reference train.csv --current today.csv --json | jq .verdict
+  driftline drift --reference train.csv --current today.csv --out drift.html --fail-on alert
+
+Of files, a verdict controls the false discovery rate over all columns at 1 % and asks for
+an effect: watch from a PSI of 0.05 or a shift of 0.1 sigma, alert from 0.1 or 0.2.
+"insufficient": fewer than 200 rows, or a column that says nothing (the reason is given).
+The exit code is 0 whether or not there is drift, unless --fail-on asks for more.`,
+  )
+  .action(async (deployment: string | undefined, options) => {
+    const { reference, current } = options;
+    if (reference === undefined && current === undefined && deployment !== undefined) {
+      const { drift } = await import('./drift.ts');
+      return withClient(options, (context) => drift(context, deployment, options));
+    }
+    if (reference === undefined || current === undefined || deployment !== undefined) {
+      throw new CliError(
+        'usage',
+        'name a deployment, or two files with --reference and --current; "driftline drift --help" has examples',
+      );
+    }
+    const { driftFiles } = await import('./drift-files.ts');
+    process.exitCode = await driftFiles(terminalFor(options), options);
+  });
 command(
   'report <deployment>',
   'one HTML file: drift, data quality, performance, fairness, operations',
