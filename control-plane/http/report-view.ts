@@ -5,7 +5,6 @@ import { featureViewSchema, monitoringViewSchema } from './monitoring-view.ts';
 /** The data of a report as JSON. `report/report-data.ts` says what it means; the compiler checks one against the other. */
 
 const sides = { reference: z.number(), current: z.number() };
-const interval = z.object({ low: z.number(), high: z.number() });
 const list = <T extends z.ZodType>(item: T) => z.array(item).readonly();
 
 const plot = z.discriminatedUnion('kind', [
@@ -23,15 +22,6 @@ const featureReport = z.object({
   ...featureViewSchema.shape,
   kind: z.enum(['numeric', 'categorical', 'hashed', 'text', 'datetime', 'id']),
   reason: z.string().nullable(),
-  intervals: z
-    .object({
-      psi: interval.nullable(),
-      ks: interval.nullable(),
-      wasserstein: interval.nullable(),
-      jensenShannon: interval.nullable(),
-      lInfinity: interval.nullable(),
-    })
-    .nullable(),
   plot: plot.nullable(),
   outOfRange: featureViewSchema.shape.missing.nullable().optional(),
   points: monitoringViewSchema.shape.prediction.unwrap().shape.points,

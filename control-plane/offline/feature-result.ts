@@ -1,4 +1,3 @@
-import type { DriftIntervals } from '../../protocol/statistics/drift-interval.ts';
 import type { FeatureView } from '../reading/feature-view.ts';
 import type { ReportKind } from '../report/report-data.ts';
 
@@ -6,8 +5,6 @@ import type { ReportKind } from '../report/report-data.ts';
 export interface ComparedFeature extends Omit<FeatureView, 'kind'> {
   readonly kind: ReportKind;
   readonly reason: null;
-  /** 95 %, of the distances between the distributions behind the rows. */
-  readonly intervals: DriftIntervals;
 }
 
 /** A column that both sides have and that says nothing about drift, with the reason. */

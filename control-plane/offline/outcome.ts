@@ -1,4 +1,3 @@
-import { driftIntervals } from '../../protocol/statistics/drift-interval.ts';
 import { type Compared, featureViews, worstVerdict } from '../reading/feature-view.ts';
 import type { Chosen } from './chosen-columns.ts';
 import type { ColumnPlan } from './column-learner.ts';
@@ -94,12 +93,11 @@ function resultsOf(
 ): FeatureResult[] {
   const views = new Map(featureViews([...pairs.values()]).map((view) => [view.name, view]));
   return [...columns].map(([name, { plan }]) => {
-    const [view, pair] = [views.get(name), pairs.get(name)];
-    if (view === undefined || pair === undefined) {
+    const view = views.get(name);
+    if (view === undefined) {
       const reason = 'reason' in plan ? plan.reason : 'it was not counted';
       return skippedFeature(name, plan.kind, reason);
     }
-    const intervals = driftIntervals(pair.reference, pair.current, pair.grid);
-    return { ...view, kind: plan.kind, reason: null, intervals };
+    return { ...view, kind: plan.kind, reason: null };
   });
 }

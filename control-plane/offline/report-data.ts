@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { plotOf } from '../report/plot.ts';
+import { featurePlot } from '../reading/feature-plot.ts';
 import type { FeatureReport, ReportData } from '../report/report-data.ts';
 import type { FeatureResult } from './feature-result.ts';
 import type { Outcome } from './outcome.ts';
@@ -38,7 +38,7 @@ function featureReport(
 ): FeatureReport {
   const counted = compared.get(feature.name);
   if (feature.reason === null && counted !== undefined) {
-    const plot = plotOf(counted.grid, counted.reference, counted.current);
+    const plot = featurePlot(counted.reference, counted.current, counted.grid);
     return { ...feature, plot, points: [] };
   }
   const nothing = { low: 0, high: 0, reference: 0, current: 0 };
@@ -50,7 +50,11 @@ function featureReport(
     rows,
     psi: 0,
     debiasedPsi: 0,
-    psiInterval: { low: 0, high: 0 },
+    psiInterval: null,
+    ksInterval: null,
+    wassersteinInterval: null,
+    jsInterval: null,
+    lInfinityInterval: null,
     ks: null,
     wasserstein: null,
     js: 0,
@@ -62,7 +66,6 @@ function featureReport(
     unseen: nothing,
     mean: null,
     sigma: null,
-    intervals: null,
     plot: null,
     points: [],
   };

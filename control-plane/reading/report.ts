@@ -1,5 +1,4 @@
 import type { FeatureSketch, WindowSketch } from '../../protocol/sketch/window.ts';
-import { driftIntervals } from '../../protocol/statistics/drift-interval.ts';
 import { wilsonInterval } from '../../protocol/statistics/wilson.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
@@ -79,7 +78,6 @@ function featureReport(
   return {
     ...view,
     reason: null,
-    intervals: driftIntervals(reference, current, grid),
     plot: featurePlot(reference, current, grid),
     outOfRange: outOfRange(reference, current),
   };

@@ -63,5 +63,5 @@ function missingRows(short: readonly FeatureReport[]): string {
 }
 
 export function intervalOf(one: FeatureReport) {
-  return one.intervals?.psi ?? one.psiInterval;
+  return one.psiInterval;
 }

@@ -123,7 +123,6 @@ function figures(one: FeatureReport): Html {
 }
 
 function distances(one: FeatureReport): readonly Line[] {
-  const { intervals } = one;
   const line = (
     name: string,
     value: number | null,
@@ -137,18 +136,18 @@ function distances(one: FeatureReport): readonly Line[] {
     ...line(
       'PSI',
       one.debiasedPsi,
-      intervals?.psi ?? one.psiInterval,
+      one.psiInterval,
       `chance taken off; as computed ${distance(one.psi)}`,
     ),
     ...line(
       'Wasserstein',
       one.wasserstein,
-      intervals?.wasserstein,
+      one.wassersteinInterval,
       'mean way a value moved, in σ of the reference',
     ),
-    ...line('Kolmogorov–Smirnov', one.ks, intervals?.ks, 'largest gap of the cumulative shares'),
-    ...line('Jensen–Shannon', one.js, intervals?.jensenShannon, 'distance from 0 to 1 (base 2)'),
-    ...line('L∞', one.lInfinity, intervals?.lInfinity, 'largest change of one bin’s share'),
+    ...line('Kolmogorov–Smirnov', one.ks, one.ksInterval, 'largest gap of the cumulative shares'),
+    ...line('Jensen–Shannon', one.js, one.jsInterval, 'distance from 0 to 1 (base 2)'),
+    ...line('L∞', one.lInfinity, one.lInfinityInterval, 'largest change of one bin’s share'),
     {
       name: 'p',
       value: pValue(one.logP),

@@ -1,4 +1,3 @@
-import type { DriftIntervals } from '../../protocol/statistics/drift-interval.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
 import type { FeatureView, RateView, Verdict } from '../reading/feature-view.ts';
 
@@ -36,8 +35,6 @@ export interface FeatureReport extends Omit<FeatureView, 'kind'> {
   readonly kind: ReportKind;
   /** Why nothing was compared; null where it was. */
   readonly reason: string | null;
-  /** 95 %, of the distances between the distributions behind the rows; null where not compared. */
-  readonly intervals: DriftIntervals | null;
   readonly plot: Plot | null;
   /** Below the reference's smallest or above its largest value; absent or null where that is not known. */
   readonly outOfRange?: RateView | null;

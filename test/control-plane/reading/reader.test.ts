@@ -123,16 +123,16 @@ describe('a report of a period', () => {
       START,
     );
 
-  test('judges as the monitoring does, and has pictures and intervals besides', async () => {
+  test('judges as the monitoring does, and has pictures besides', async () => {
     const data = await report();
     expect(reportViewSchema.parse(data)).toEqual(data);
     const view = await read({});
     const [x] = data.features;
-    const { reason, intervals, plot, outOfRange, ...judged } = x;
+    const { reason, plot, outOfRange, ...judged } = x;
     expect(judged).toEqual(view.features?.[0]);
     expect(reason).toBeNull();
     expect(outOfRange).toBeNull();
-    expect(intervals?.psi?.low).toBeLessThan(judged.debiasedPsi);
+    expect(judged.psiInterval?.low).toBeLessThan(judged.debiasedPsi);
     expect(plot?.kind === 'histogram' && plot.bins.length).toBeGreaterThanOrEqual(14);
     expect(data.prediction?.plot?.kind).toBe('histogram');
     expect(data.sides.current.rows).toBe(2 * WINDOWS * ROWS);
