@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { DesiredMessage } from '../protocol/desired.ts';
+import { MAX_SKEW_MS } from '../protocol/limits.ts';
 import type { Monitoring } from '../protocol/monitoring.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { CommandRunner } from './command/run-command.ts';
@@ -12,6 +13,7 @@ import type { EngineProgram } from './engine/pool/engine-process.ts';
 import { EnginePool } from './engine/pool/pool.ts';
 import { messageOf } from './error.ts';
 import { LabelDesk } from './labels/label-desk.ts';
+import { EgressLedger } from './link/egress.ts';
 import { Identity, newBoot } from './link/identity.ts';
 import { Link } from './link/link.ts';
 import { Outbox } from './link/outbox.ts';
@@ -31,6 +33,17 @@ export interface ServingUrls {
   readonly metrics: string | null;
 }
 
+/** What was read from the data folder. */
+interface Opened {
+  readonly identity: Identity;
+  readonly outbox: Outbox;
+  readonly ledger: EgressLedger;
+  readonly boot: string;
+}
+
+/** Rarely enough to be next to nothing, often enough that a crash hides little. */
+const ACCOUNT_EVERY_MS = 600_000;
+
 /**
  * One host's agent: link, store, outbox and engines under one roof. Accepts connections and hands them on; what is
  * said on them it never sees.
@@ -45,6 +58,7 @@ export class Supervisor {
   readonly #log: Logger;
   readonly #identity: Identity;
   readonly #outbox: Outbox;
+  readonly #ledger: EgressLedger;
   readonly #windows: WindowKeeper;
   readonly #labels: LabelDesk;
   readonly #desiredStore: DesiredStore;
@@ -53,6 +67,7 @@ export class Supervisor {
   readonly #commands: CommandRunner;
   readonly #link: Link | null;
   #metrics: MetricsServer | null = null;
+  #accounts: NodeJS.Timeout | null = null;
   #servingUrl: string | null = null;
   #downloadToken: string | null = null;
   #accepting: Promise<void> = Promise.resolve();
@@ -65,29 +80,46 @@ export class Supervisor {
   ): Promise<Supervisor> {
     const identity = await Identity.load(config.dataFolder);
     const boot = newBoot();
-    const outbox = await Outbox.open(join(config.dataFolder, 'outbox'), boot);
+    const outbox = await Outbox.open({
+      folder: join(config.dataFolder, 'outbox'),
+      boot,
+      onFailure: (error) => log.error({ reason: messageOf(error) }, 'windows wait for the disk'),
+    });
+    const ledger = await EgressLedger.open(config.dataFolder, Date.now());
     const journalFolder = join(config.dataFolder, 'engines');
     mkdirSync(journalFolder, { recursive: true, mode: 0o700 });
-    return new Supervisor(config, { ...program, journalFolder }, log, identity, outbox, boot);
+    return new Supervisor(config, { ...program, journalFolder }, log, {
+      identity,
+      outbox,
+      ledger,
+      boot,
+    });
   }
 
   private constructor(
     config: AgentConfig,
     program: EngineProgram,
     log: Logger,
-    identity: Identity,
-    outbox: Outbox,
-    boot: string,
+    { identity, outbox, ledger, boot }: Opened,
   ) {
     this.#config = config;
     this.#log = log;
     this.#identity = identity;
     this.#outbox = outbox;
+    this.#ledger = ledger;
     this.#desiredStore = new DesiredStore(config.dataFolder);
     this.#windows = new WindowKeeper({
       outbox,
+      clockAheadMs: () => this.#link?.clockAheadMs ?? null,
       onKept: () => this.#link?.flush(),
-      onLost: (detail) => this.#event('outbox-full', detail),
+      onLost: (detail) => {
+        log.warn({ detail }, 'windows lost');
+        this.#event('outbox-full', detail);
+      },
+      onCoarsened: (detail) => {
+        log.info({ detail }, 'the outbox is full');
+        this.#event('outbox-coarsened', detail);
+      },
       log: (level, message, detail) => log[level](detail, message),
     });
     this.#labels = new LabelDesk({
@@ -187,7 +219,11 @@ export class Supervisor {
       onToken: (token) => {
         this.#downloadToken = token;
       },
-      onOnline: () => this.#convergence.online(),
+      onOnline: () => {
+        this.#convergence.online();
+        this.#account();
+      },
+      onSent: (kind, bytes) => this.#ledger.add(kind, bytes),
       log: (level, message, detail) => log[level](detail ?? {}, message),
     });
   }
@@ -207,6 +243,7 @@ export class Supervisor {
     }
     await this.#restore();
     this.#link?.start();
+    this.#accounts = setInterval(() => this.#account(), ACCOUNT_EVERY_MS).unref();
     const metrics = this.#metrics === null ? null : `http://${host}:${this.#metrics.port}/metrics`;
     return { url, grpc: ports.grpc === null ? null : `${host}:${ports.grpc}`, metrics };
   }
@@ -269,6 +306,36 @@ export class Supervisor {
     this.#link?.send({ kind: 'event', at: Date.now(), name, detail });
   }
 
+  /** Writes down what left this host, and tells it. */
+  #account(): void {
+    this.#settleAccounts().catch((error: unknown) => {
+      this.#log.warn({ reason: messageOf(error) }, 'could not write down what left this host');
+    });
+  }
+
+  async #settleAccounts(): Promise<void> {
+    const { processes } = await this.#pool.snapshot();
+    for (const { pid, egress = {} } of processes) {
+      for (const kind of ['features', 'traces'] as const) {
+        const total = egress[kind];
+        if (total !== undefined) this.#ledger.seen(String(pid), kind, total);
+      }
+    }
+    const { pending, dropped, coarsened } = this.telemetry;
+    const clockAheadMs = this.#link?.clockAheadMs ?? null;
+    if (clockAheadMs !== null) {
+      this.#link?.send({
+        kind: 'ledger',
+        at: Date.now(),
+        sinceMs: this.#ledger.sinceMs,
+        egress: this.#ledger.egress,
+        clockAheadMs: Math.max(-MAX_SKEW_MS, Math.min(MAX_SKEW_MS, clockAheadMs)),
+        outbox: { pending, dropped, coarsened },
+      });
+    }
+    await this.#ledger.save();
+  }
+
   async #renderMetrics(): Promise<string> {
     const { rss } = process.memoryUsage();
     const { user, system } = process.cpuUsage();
@@ -277,6 +344,7 @@ export class Supervisor {
       appliedGeneration: this.#convergence.applied,
       linkUp: this.#link?.online ?? false,
       outbox: this.telemetry,
+      egress: this.#ledger.egress,
       labels: this.#labels.figures,
       connections: this.#pool.connections,
       supervisor: { rssBytes: rss, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 },
@@ -285,9 +353,9 @@ export class Supervisor {
   }
 
   /** Windows made since the start, and those not acknowledged yet. */
-  get telemetry(): { produced: number; pending: number; dropped: number } {
-    const { produced, dropped } = this.#outbox;
-    return { produced, pending: this.#outbox.pending.length, dropped };
+  get telemetry(): { produced: number; pending: number; dropped: number; coarsened: number } {
+    const { produced, dropped, coarsened, pendingCount } = this.#outbox;
+    return { produced, pending: pendingCount, dropped, coarsened };
   }
 
   /** Engines drain first, so that their last windows are on disk before the link goes. */
@@ -296,10 +364,12 @@ export class Supervisor {
     this.#convergence.stop();
     this.#commands.stop();
     this.#metrics?.close();
+    if (this.#accounts !== null) clearInterval(this.#accounts);
     await this.#pool.stop();
     await this.#labels.stop();
     await this.#windows.settled();
     this.#link?.stop();
     await this.#outbox.close();
+    await this.#ledger.save();
   }
 }

@@ -99,6 +99,7 @@ async function stored(): Promise<{ readonly merged: number; readonly rolled: num
             ...{ agentId: `agt_${host}`, boot: 'b', sequence: at + 1, deployment: 'd' },
             ...{ manifest: DIGEST, arm: 'stable', windowMs: WINDOW_MS },
             windowStartMs: at * WINDOW_MS,
+            windows: 1,
             body: bodies[(at + host) % DIFFERENT],
           }),
         );

@@ -58,6 +58,12 @@ export const MAX_INFER_BODY_BYTES = 64 * 1024 * 1024;
 export const MIN_WINDOW_MS = 500;
 export const MAX_WINDOW_MS = 3_600_000;
 
+/** A clock that is off by more than ten years is a clock that was never set; what it says of windows is no use. */
+export const MAX_SKEW_MS = 10 * 366 * 86_400_000;
+
+/** Windows that one coarse window may stand for: an hour of the shortest ones of a thousand engines. */
+export const MAX_WINDOWS_ADDED = 10_000_000;
+
 /** Rows of one call of a model: beyond, a batch only delays its first caller. */
 export const MAX_BATCH_ROWS = 4096;
 

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { bytesSchema } from './bytes.ts';
 import { detailSchema } from './error.ts';
 import { armSchema, bootIdSchema, digestSchema, nameSchema, timestampSchema } from './ids.ts';
-import { MAX_WINDOW_BYTES, MAX_WINDOW_MS, MIN_WINDOW_MS } from './limits.ts';
+import {
+  MAX_SKEW_MS,
+  MAX_WINDOW_BYTES,
+  MAX_WINDOW_MS,
+  MAX_WINDOWS_ADDED,
+  MIN_WINDOW_MS,
+} from './limits.ts';
 
 /**
  * One window of one (deployment, version, arm). (agent, boot, sequence) is merged once and
@@ -15,8 +21,13 @@ export const telemetryMessageSchema = z.object({
   deployment: nameSchema,
   manifest: digestSchema,
   arm: armSchema,
+  /** On the host's clock, as in the decision ids of its rows. */
   windowStartMs: timestampSchema,
   windowMs: z.int().min(MIN_WINDOW_MS).max(MAX_WINDOW_MS),
+  /** How far the host's clock was ahead of the control plane's when the window was made; null where it never linked. */
+  clockAheadMs: z.int().min(-MAX_SKEW_MS).max(MAX_SKEW_MS).nullable().default(null),
+  /** How many windows this one adds up: above 1 where a full outbox has made them coarser. */
+  windows: z.int().min(1).max(MAX_WINDOWS_ADDED).default(1),
   /** `encodeWindow` of `protocol/sketch/codec`, on the grids of this version's profile. */
   body: bytesSchema(MAX_WINDOW_BYTES),
 });
@@ -40,6 +51,7 @@ export const eventMessageSchema = z.object({
     'artifact-corrupt',
     'outbox-corrupt',
     'outbox-full',
+    'outbox-coarsened',
     'desired-refused',
     'fell-back',
     'concept-drift',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { resultMessageSchema } from './command.ts';
 import { helloMessageSchema } from './hello.ts';
+import { ledgerMessageSchema } from './ledger.ts';
 import { reportMessageSchema } from './report.ts';
 import { eventMessageSchema, telemetryMessageSchema } from './telemetry.ts';
 
@@ -11,5 +12,6 @@ export const upMessageSchema = z.discriminatedUnion('kind', [
   telemetryMessageSchema,
   eventMessageSchema,
   resultMessageSchema,
+  ledgerMessageSchema,
 ]);
 export type UpMessage = z.infer<typeof upMessageSchema>;

@@ -22,7 +22,7 @@ import { InferHandler } from './serve/infer-handler.ts';
 import { type AnsweredJob, Inference, type WaitingObserver } from './serve/inference.ts';
 import { createOipApp } from './serve/oip-app.ts';
 import type { ServedDeployment, ServingState } from './serve/routing.ts';
-import type { EngineSnapshot } from './snapshot.ts';
+import type { EngineEgress, EngineSnapshot } from './snapshot.ts';
 import { type TraceOptions, Tracer } from './trace/tracer.ts';
 import { WindowClock } from './window-clock.ts';
 
@@ -262,8 +262,17 @@ export class Engine {
         cpuUserSeconds: user / 1e6,
         cpuSystemSeconds: system / 1e6,
         ...(this.#tracer === null ? {} : { spans: { ...this.#tracer.counts } }),
+        egress: this.#egress(),
       },
       arms,
+    };
+  }
+
+  #egress(): EngineEgress {
+    const [features, traces] = [this.#features.sent, this.#tracer?.sent ?? null];
+    return {
+      ...(features === null ? {} : { features: { ...features } }),
+      ...(traces === null ? {} : { traces: { ...traces } }),
     };
   }
 

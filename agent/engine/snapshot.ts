@@ -1,4 +1,5 @@
 import type { Arm, Digest } from '../../protocol/ids.ts';
+import type { EgressCount } from '../../protocol/ledger.ts';
 import {
   emptyLatency,
   LATENCY_BUCKETS,
@@ -55,6 +56,8 @@ export interface ArmSnapshot {
   readonly pending: number;
 }
 
+export type EngineEgress = Readonly<Partial<Record<'features' | 'traces', EgressCount>>>;
+
 export interface ProcessSnapshot {
   readonly ordinal: number;
   readonly pid: number;
@@ -63,6 +66,8 @@ export interface ProcessSnapshot {
   readonly cpuUserSeconds: number;
   readonly cpuSystemSeconds: number;
   /** Spans that were taken by the traces' endpoint, and those that were not sent or not taken; absent: no traces. */
+  /** What this engine has sent off the host, by kind; absent: nothing is configured that would. */
+  readonly egress?: EngineEgress;
   readonly spans?: { readonly exported: number; readonly dropped: number };
 }
 

@@ -3,6 +3,7 @@ import type { CommandMessage, CommandOutcome } from '../../protocol/command.ts';
 import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type ChallengeMessage, type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
+import type { EgressKind } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
 import type { UpMessage } from '../../protocol/up.ts';
@@ -12,6 +13,7 @@ import { AgentError, messageOf } from '../error.ts';
 import { type Identity, pinnedFingerprint } from './identity.ts';
 import { type LinkEvent, type LinkState, nextLinkState, reconnectDelayMs } from './link-state.ts';
 import type { Outbox } from './outbox.ts';
+import type { OutboxItem } from './outbox-segment.ts';
 
 export interface LinkOptions {
   readonly controlUrl: string;
@@ -28,6 +30,8 @@ export interface LinkOptions {
   /** A new bearer token for downloads: at each welcome, and renewed while the link is up. */
   onToken(downloadToken: string): void;
   onOnline(): void;
+  /** So many bytes of this kind leave the host. */
+  onSent(kind: EgressKind, bytes: number): void;
   log(level: 'info' | 'warn', message: string, detail?: object): void;
 }
 
@@ -48,7 +52,8 @@ export class Link {
   #receiving: Promise<void> = Promise.resolve();
   #challengedKey: Uint8Array | null = null;
   /** How far this host's clock is ahead of the control plane's. */
-  #clockAheadMs = 0;
+  #clockAheadMs: number | null = null;
+  #helloSentAt = 0;
   /** How many items at the head of the outbox are on the wire in this connection. */
   #sent = new Set<string>();
 
@@ -58,6 +63,11 @@ export class Link {
 
   get online(): boolean {
     return this.#state.name === 'online';
+  }
+
+  /** How far this host's clock is ahead of the control plane's, as measured last; null before the first link. */
+  get clockAheadMs(): number | null {
+    return this.#clockAheadMs;
   }
 
   start(): void {
@@ -74,18 +84,24 @@ export class Link {
 
   /** Sends when online; a report or event that misses the moment is superseded by the next connection's report. */
   send(message: UpMessage): void {
-    if (this.#state.name === 'online') this.#socket?.send(encodeUp(message));
+    if (this.#state.name === 'online') this.#put(message.kind, encodeUp(message));
+  }
+
+  #put(kind: UpMessage['kind'], frame: Uint8Array): void {
+    this.#socket?.send(frame);
+    // A hello, and the accounts themselves, are the link's own.
+    const isLink = kind === 'hello' || kind === 'ledger';
+    this.#options.onSent(isLink ? 'link' : kind, frame.length);
   }
 
   /** Puts waiting windows on the wire, oldest first. */
   flush(): void {
     if (this.#state.name !== 'online' || this.#socket === null) return;
-    for (const item of this.#options.outbox.pending) {
-      if (this.#sent.size >= MAX_UNACKNOWLEDGED) return;
-      const key = `${item.boot}/${item.sequence}`;
-      if (this.#sent.has(key)) continue;
-      this.#sent.add(key);
-      this.#socket.send(item.frame);
+    const isSent = ({ boot, sequence }: OutboxItem) => this.#sent.has(`${boot}/${sequence}`);
+    const most = MAX_UNACKNOWLEDGED - this.#sent.size;
+    for (const item of this.#options.outbox.take(most, isSent, () => this.flush())) {
+      this.#sent.add(`${item.boot}/${item.sequence}`);
+      this.#put('telemetry', item.frame);
     }
   }
 
@@ -106,7 +122,11 @@ export class Link {
     this.#socket = socket;
     this.#sent.clear();
     this.#heard();
-    socket.on('ping', () => this.#heard());
+    socket.on('ping', (data: Buffer) => {
+      this.#heard();
+      // The pong that answers it, header and mask included.
+      this.#options.onSent('link', data.length + 6);
+    });
     socket.on('message', (data: Buffer) => {
       this.#heard();
       // One after the other: a welcome is on disk before the desired state behind it is looked at.
@@ -141,7 +161,7 @@ export class Link {
 
   async #receive(socket: WebSocket, data: Buffer): Promise<void> {
     const message = decodeDown(data);
-    if (message.kind === 'challenge') await this.#prove(socket, message);
+    if (message.kind === 'challenge') await this.#prove(message);
     else if (message.kind === 'refused') this.#refused(message);
     else if (message.kind === 'welcome') await this.#welcomed(message);
     else if (this.#state.name !== 'online')
@@ -153,7 +173,7 @@ export class Link {
 
   /** Not waited for: a command takes seconds, and what comes behind it can't wait. */
   #command(socket: WebSocket, message: CommandMessage): void {
-    const deadline = message.deadline + this.#clockAheadMs;
+    const deadline = message.deadline + (this.#clockAheadMs ?? 0);
     this.#options
       .onCommand({ ...message, deadline })
       .then((outcome) => {
@@ -175,7 +195,7 @@ export class Link {
     this.flush();
   }
 
-  async #prove(socket: WebSocket, challenge: ChallengeMessage): Promise<void> {
+  async #prove(challenge: ChallengeMessage): Promise<void> {
     const { identity, join } = this.#options;
     await this.#checkControlKey(challenge.controlKey);
     const { publicKey } = identity.key;
@@ -194,7 +214,8 @@ export class Link {
     };
     this.#challengedKey = challenge.controlKey;
     this.#apply({ name: 'challenge' });
-    socket.send(encodeUp(hello));
+    this.#helloSentAt = Date.now();
+    this.#put('hello', encodeUp(hello));
   }
 
   /** The pinned key, or before the first join the fingerprint inside the token: never whoever answers first. */
@@ -219,14 +240,17 @@ export class Link {
   }
 
   async #welcomed(message: Extract<DownMessage, { kind: 'welcome' }>): Promise<void> {
-    this.#clockAheadMs = Date.now() - message.serverTimeMs;
     if (this.#state.name === 'online') {
+      this.#clockAheadMs = renewedSkew(this.#clockAheadMs, Date.now() - message.serverTimeMs);
       this.#options.onToken(message.downloadToken);
       return;
     }
     if (this.#state.name !== 'proving' || this.#challengedKey === null) {
       throw new AgentError('link', 'welcome without a proof');
     }
+    // Half of the way there and back: off by at most that half.
+    const middle = (this.#helloSentAt + Date.now()) / 2;
+    this.#clockAheadMs = Math.round(middle) - message.serverTimeMs;
     await this.#options.identity.admitted(message.agent, this.#challengedKey);
     this.#apply({ name: 'welcome' });
     this.#options.log('info', 'joined', { agent: message.agent });
@@ -243,4 +267,12 @@ export class Link {
     if (message.retryAfterMs === null) this.#apply({ name: 'refused', reason: message.detail });
     else this.#retryAfterMs = message.retryAfterMs;
   }
+}
+
+/** What one way can hide: a welcome that only renews a token does not say how long it was under way. */
+const ONE_WAY_MS = 1_000;
+
+/** A clock that was set while the link stood shows as a jump; anything smaller may be the network. */
+function renewedSkew(measured: number | null, oneWay: number): number {
+  return measured === null || Math.abs(oneWay - measured) > ONE_WAY_MS ? oneWay : measured;
 }

@@ -5,10 +5,14 @@ import type { Outbox } from './outbox.ts';
 
 export interface WindowKeeperOptions {
   readonly outbox: Outbox;
+  /** How far this host's clock is ahead of the control plane's; null before the first link. */
+  clockAheadMs(): number | null;
   /** Something is new in the outbox. */
   onKept(): void;
   /** Windows were lost. */
   onLost(detail: string): void;
+  /** The outbox was full: windows were added up, and none of their counts is lost. */
+  onCoarsened(detail: string): void;
   log(level: 'warn' | 'error', message: string, detail: object): void;
 }
 
@@ -22,7 +26,7 @@ export class WindowKeeper {
   }
 
   keep(window: WindowMessage): void {
-    const { outbox, log, onLost, onKept } = this.#options;
+    const { outbox, log, onLost, onKept, onCoarsened } = this.#options;
     const { kind: _, ...telemetry } = window;
     if (window.body.length > MAX_WINDOW_BYTES) {
       // Sent, it would break the link, and be sent again at each new one.
@@ -31,14 +35,14 @@ export class WindowKeeper {
       onLost(detail);
       return;
     }
-    const droppedBefore = outbox.dropped;
-    const kept = outbox.append(telemetry).then(
+    const before = { dropped: outbox.dropped, coarsened: outbox.coarsened };
+    const clockAheadMs = this.#options.clockAheadMs();
+    const kept = outbox.append({ ...telemetry, clockAheadMs }).then(
       () => {
-        const dropped = outbox.dropped - droppedBefore;
-        if (dropped > 0) {
-          log('warn', 'the outbox is full: oldest windows dropped', { dropped });
-          onLost(`${dropped} oldest windows dropped`);
-        }
+        const dropped = outbox.dropped - before.dropped;
+        const coarsened = outbox.coarsened - before.coarsened;
+        if (dropped > 0) onLost(`${dropped} oldest windows dropped: the outbox is full`);
+        if (coarsened > 0) onCoarsened(`${coarsened} windows became parts of coarser ones`);
         onKept();
       },
       (error: unknown) => log('error', 'could not keep a window', { reason: messageOf(error) }),

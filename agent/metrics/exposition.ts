@@ -1,6 +1,7 @@
 import { Family } from '../../protocol/prometheus-text.ts';
 import type { ArmSnapshot, HostSnapshot, Timing } from '../engine/snapshot.ts';
 import type { LabelFigures } from '../labels/label-figures.ts';
+import type { Egress } from '../link/egress.ts';
 import { cumulativeLatency } from './latency-buckets.ts';
 
 /** What the supervisor knows beside its engines. */
@@ -9,7 +10,9 @@ export interface AgentFigures {
   readonly appliedGeneration: number;
   /** Connected to the control plane. */
   readonly linkUp: boolean;
+  readonly egress: Egress;
   readonly outbox: {
+    readonly coarsened: number;
     readonly pending: number;
     readonly dropped: number;
     readonly produced: number;
@@ -216,6 +219,8 @@ function labelFamilies(figures: readonly LabelFigures[]): Rendered {
 
 function agentFamilies({ engines }: HostSnapshot, agent: AgentFigures): Rendered {
   const { outbox } = agent;
+  const sent = new Family('driftline_egress_bytes_total', 'counter', 'Bytes that left the host');
+  for (const [kind, { bytes }] of Object.entries(agent.egress)) sent.add({ kind }, bytes);
   const one = (name: string, type: 'counter' | 'gauge', help: string, value: number) =>
     new Family(name, type, help).add({}, value);
   return [
@@ -232,11 +237,18 @@ function agentFamilies({ engines }: HostSnapshot, agent: AgentFigures): Rendered
     one('driftline_outbox_pending', 'gauge', 'Windows not acknowledged yet', outbox.pending),
     one('driftline_windows_total', 'counter', 'Windows made', outbox.produced),
     one(
+      'driftline_outbox_coarsened_total',
+      'counter',
+      'Windows that became parts of coarser ones because the outbox was full',
+      outbox.coarsened,
+    ),
+    one(
       'driftline_outbox_dropped_total',
       'counter',
       'Windows dropped because the outbox was full',
       outbox.dropped,
     ),
+    sent,
     one('driftline_link_up', 'gauge', 'Connected to the control plane', Number(agent.linkUp)),
     one('driftline_generation', 'gauge', 'Generation accepted', agent.generation),
     one('driftline_generation_applied', 'gauge', 'Generation served', agent.appliedGeneration),

@@ -1,3 +1,4 @@
+import { EGRESS_KINDS } from '../../protocol/ledger.ts';
 import type { AgentView } from '../http/agents.ts';
 import type { AlertView } from '../http/alerts.ts';
 import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
@@ -6,7 +7,7 @@ import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';
 import { gateLine } from './rollout.ts';
 import { type Terminal, table } from './terminal.ts';
-import { showMs, showTime } from './values.ts';
+import { showBytes, showMs, showTime } from './values.ts';
 
 export async function status({ client, terminal }: Context): Promise<void> {
   const [names, agents, alerts] = await Promise.all([
@@ -58,4 +59,44 @@ function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
     terminal.paint('dim', agent.id),
   ]);
   if (rows.length > 0) terminal.say(table(rows));
+  sayEgress(terminal, agents);
+}
+
+/** Kinds in the order of what an auditor asks first. */
+function sayEgress(terminal: Terminal, agents: readonly AgentView[]): void {
+  const told = agents.flatMap(({ name, ledger }) => (ledger === null ? [] : [{ name, ledger }]));
+  if (told.length === 0) return;
+  terminal.say(`\n${terminal.paint('dim', 'WHAT LEFT EACH HOST')}`);
+  const rows = told.map(({ name, ledger }) => [
+    terminal.paint('bold', name),
+    `since ${showTime(ledger.sinceMs)}`,
+    EGRESS_KINDS.flatMap((kind) => {
+      const sent = ledger.egress[kind];
+      return sent === undefined ? [] : [`${kind} ${showBytes(sent.bytes)}`];
+    }).join(', '),
+    Math.abs(ledger.clockAheadMs) < TOLD_SKEW_MS
+      ? ''
+      : terminal.paint('yellow', `clock ${signed(ledger.clockAheadMs)}`),
+    outboxNote(terminal, ledger.outbox),
+  ]);
+  terminal.say(table(rows));
+}
+
+/** Below this a clock is good enough for windows of seconds. */
+const TOLD_SKEW_MS = 2_000;
+
+function signed(aheadMs: number): string {
+  return `${showMs(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead' : 'behind'}`;
+}
+
+function outboxNote(
+  terminal: Terminal,
+  { pending, dropped, coarsened }: NonNullable<AgentView['ledger']>['outbox'],
+): string {
+  const notes = [
+    pending > 0 ? `${pending} windows wait` : '',
+    coarsened > 0 ? `${coarsened} made coarser` : '',
+    dropped > 0 ? terminal.paint('red', `${dropped} dropped`) : '',
+  ];
+  return notes.filter((note) => note !== '').join(', ');
 }

@@ -83,6 +83,18 @@ export function showMs(ms: number): string {
 }
 
 /** `2026-03-01 12:00:05` in local time. */
+/** 1,023 B, 1.5 KB, 12 MB: powers of 1000, as disks and networks are sold. */
+export function showBytes(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 10 ? 0 : 1;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
 export function showTime(at: number): string {
   const date = new Date(at);
   const local = new Date(at - date.getTimezoneOffset() * 60_000);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capabilitiesSchema } from '../../protocol/hello.ts';
 import { agentIdSchema, labelsSchema, nameSchema, timestampSchema } from '../../protocol/ids.ts';
+import { ledgerMessageSchema } from '../../protocol/ledger.ts';
 import { fingerprintOf, type SigningKey } from '../../protocol/signing.ts';
 import { record } from '../audit/record.ts';
 import { listAgents } from '../store/agents.ts';
@@ -32,6 +33,10 @@ const agentSchema = z.object({
   applied: z.int(),
   joinedAt: timestampSchema,
   lastSeenAt: timestampSchema,
+  ledger: ledgerMessageSchema
+    .omit({ kind: true })
+    .nullable()
+    .describe('What left the host since it first started, by kind; null until it has said so.'),
 });
 
 export type AgentView = z.infer<typeof agentSchema>;
@@ -53,6 +58,7 @@ export function mountAgents(api: Api, deps: AgentDeps): void {
       const items = page.items.map((row) => ({
         ...row,
         connected: connected.has(row.id),
+        ledger: deps.fleet.ledger(row.id),
         observed: row.observedGeneration,
         applied: row.appliedGeneration,
       }));

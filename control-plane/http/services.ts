@@ -11,6 +11,7 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
+import type { LedgerMessage } from '../../protocol/ledger.ts';
 import type { Actor } from '../audit/record.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
 import type { ReportData } from '../report/report-data.ts';
@@ -116,6 +117,8 @@ export interface Fleet {
   reconcile(reason: string): Promise<void>;
   /** Ids of agents that are linked now. */
   connected(): ReadonlySet<string>;
+  /** What an agent said last of what leaves its host; null before it has. */
+  ledger(agent: AgentId): LedgerMessage | null;
   /** Answers once all connected agents of the deployment have applied `generation`, or after `waitMs`. */
   confirmations(deployment: string, generation: number, waitMs: number): Promise<Confirmations>;
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
+import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import type { SigningKey } from '../../protocol/signing.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
@@ -10,6 +11,7 @@ import { MonitoringReader } from '../decide/monitoring.ts';
 import { VersionShapes } from '../decide/version-shapes.ts';
 import { Watch } from '../decide/watch.ts';
 import type { Hub } from '../http/services.ts';
+import { onControlClock } from '../merge/control-clock.ts';
 import { Ingest } from '../merge/ingest.ts';
 import { keepWindows } from '../merge/retention.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
@@ -59,6 +61,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const onFailure = (where: string, error: unknown) => log.error({ err: error, where }, 'failed');
   const sessions = new Sessions();
   const connected = () => sessions.connected();
+  /** What hosts said last of themselves: each says it again when it links, so a restart need not know it. */
+  const ledgers = new Map<AgentId, LedgerMessage>();
   const shapes = new VersionShapes(store, deps.readArtifact);
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
@@ -83,7 +87,10 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     now,
     onFailure,
   });
-  const fleet = new FleetDesk({ store, publisher, roster, connected, now });
+  const fleet = new FleetDesk({
+    ...{ store, publisher, roster, connected, now },
+    ledgerOf: (agent) => ledgers.get(agent) ?? null,
+  });
   const ingest = new Ingest({
     store,
     shapeOf,
@@ -108,6 +115,9 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onTelemetry: (agent, telemetry) => ingest.add(itemOf(agent, telemetry)),
     onEvent: (agent, event) => reports.event(agent, event),
     onResult: (session, result) => commands.take(session, result),
+    onLedger: (agent, ledger) => {
+      ledgers.set(agent, ledger);
+    },
     onClosed: (session, code) => {
       sessions.close(session);
       commands.drop(session);
@@ -201,6 +211,6 @@ function desiredMessage(row: DesiredRow) {
 }
 
 function itemOf(agentId: AgentId, telemetry: TelemetryMessage) {
-  const { kind: _, ...item } = telemetry;
-  return { agentId, ...item };
+  const { kind: _, clockAheadMs, ...item } = telemetry;
+  return { agentId, ...item, windowStartMs: onControlClock(item, clockAheadMs) };
 }

@@ -2,7 +2,7 @@
  * One connection of a host, from the control plane's side. Pure.
  *
  *                      hello                accepted
- *     awaiting-hello ─────────▶ verifying ───────────▶ joined ──┐ report, telemetry, event, result
+ *     awaiting-hello ─────────▶ verifying ───────────▶ joined ──┐ report, telemetry, event, …
  *          │                       │                    │  ▲────┘
  *          │ timeout, other        │ denied, other      │ hello, replaced
  *          └───────────────────────┴────────┬───────────┘
@@ -28,6 +28,7 @@ export type SessionEvent =
   | { readonly kind: 'telemetry' }
   | { readonly kind: 'event' }
   | { readonly kind: 'result' }
+  | { readonly kind: 'ledger' }
   | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
   | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' }
@@ -64,6 +65,7 @@ const beforeJoin = {
   telemetry: close('unexpected-message'),
   event: close('unexpected-message'),
   result: close('unexpected-message'),
+  ledger: close('unexpected-message'),
   timeout: close('hello-timeout'),
   denied: closeAs,
 };
@@ -86,6 +88,7 @@ const TRANSITIONS: Table = {
     telemetry: stay,
     event: stay,
     result: stay,
+    ledger: stay,
     accepted: stay,
     denied: closeAs,
     // The hello timer may fire in the same turn in which the hello was accepted.
@@ -97,6 +100,7 @@ const TRANSITIONS: Table = {
     telemetry: stay,
     event: stay,
     result: stay,
+    ledger: stay,
     accepted: stay,
     denied: stay,
     malformed: stay,

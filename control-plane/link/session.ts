@@ -5,6 +5,7 @@ import type { DownMessage } from '../../protocol/down.ts';
 import { type LinkErrorCode, ProtocolError } from '../../protocol/error.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { AgentId } from '../../protocol/ids.ts';
+import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_DETAIL_LENGTH } from '../../protocol/limits.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { EventMessage, TelemetryMessage } from '../../protocol/telemetry.ts';
@@ -45,6 +46,7 @@ export interface SessionDeps {
   readonly onEvent: (agent: AgentId, event: EventMessage) => Promise<void>;
   /** What a command came to. */
   readonly onResult: (session: Session, result: ResultMessage) => void;
+  readonly onLedger: (agent: AgentId, ledger: LedgerMessage) => void;
   readonly onClosed: (session: Session, code: LinkErrorCode | null) => void;
   readonly onFailure: (where: string, error: unknown) => void;
 }
@@ -134,6 +136,7 @@ export class Session {
     else if (message.kind === 'report') {
       this.#run('report', this.#counted(this.#deps.onReport(agent, message)));
     } else if (message.kind === 'result') this.#deps.onResult(this, message);
+    else if (message.kind === 'ledger') this.#deps.onLedger(agent, message);
     else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
   }
 

@@ -4,6 +4,7 @@ import { SketchError } from '../../protocol/sketch/error.ts';
 import { MAX_BINS } from '../../protocol/sketch/grid.ts';
 import {
   emptyWindow,
+  joinWindows,
   mergeWindow,
   type WindowGrids,
   type WindowSketch,
@@ -50,7 +51,7 @@ export function foldWindow(
 ): Uint8Array {
   // A copy: it came as a part of a frame, and libSQL would store the frame's whole buffer.
   if (stored === null) return new Uint8Array(body);
-  return encodeWindow(joined(decodeWindow(stored, STORED_LIMITS), window));
+  return encodeWindow(joinWindows(decodeWindow(stored, STORED_LIMITS), window));
 }
 
 /**
@@ -65,7 +66,7 @@ export function sumUp(parts: readonly Summand[]): Summand | null {
   for (const part of parts) {
     const window = decodeStored(part.body);
     if (window === null) continue;
-    into = into === null ? window : joined(into, window);
+    into = into === null ? window : joinWindows(into, window);
     sum.parts += part.parts;
     sum.requests += part.requests;
     sum.rows += part.rows;
@@ -83,24 +84,6 @@ export function addDecoded(into: WindowSketch, body: Uint8Array): boolean {
     if (!(cause instanceof SketchError)) throw cause;
     return false;
   }
-}
-
-/**
- * `into` plus `from`. A section that `into` lacks is taken over as it is: without its grids it could not be made empty,
- * and an encoded window leaves out what counts nothing. May change `into`; shares parts of `from`.
- */
-function joined(into: WindowSketch, from: WindowSketch): WindowSketch {
-  const sum = {
-    ...into,
-    outcome: into.outcome ?? from.outcome,
-    tensors: into.tensors.length === 0 ? from.tensors : into.tensors,
-  };
-  mergeWindow(sum, {
-    ...from,
-    outcome: into.outcome === null ? null : from.outcome,
-    tensors: into.tensors.length === 0 ? [] : from.tensors,
-  });
-  return sum;
 }
 
 function decodeStored(body: Uint8Array): WindowSketch | null {

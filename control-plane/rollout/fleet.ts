@@ -1,4 +1,5 @@
 import type { AgentId } from '../../protocol/ids.ts';
+import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { ControlError } from '../error.ts';
 import type { Confirmations, Fleet } from '../http/services.ts';
 import type { Store } from '../store/database.ts';
@@ -16,6 +17,7 @@ export class FleetDesk implements Fleet {
   readonly #publisher: Publisher;
   readonly #roster: Roster;
   readonly #connected: () => ReadonlySet<AgentId>;
+  readonly #ledgerOf: (agent: AgentId) => LedgerMessage | null;
   readonly #now: () => number;
   readonly #waiting = new Set<() => void>();
 
@@ -24,12 +26,14 @@ export class FleetDesk implements Fleet {
     readonly publisher: Publisher;
     readonly roster: Roster;
     readonly connected: () => ReadonlySet<AgentId>;
+    readonly ledgerOf: (agent: AgentId) => LedgerMessage | null;
     readonly now: () => number;
   }) {
     this.#store = deps.store;
     this.#publisher = deps.publisher;
     this.#roster = deps.roster;
     this.#connected = deps.connected;
+    this.#ledgerOf = deps.ledgerOf;
     this.#now = deps.now;
   }
 
@@ -39,6 +43,10 @@ export class FleetDesk implements Fleet {
 
   connected(): ReadonlySet<string> {
     return this.#connected();
+  }
+
+  ledger(agent: AgentId): LedgerMessage | null {
+    return this.#ledgerOf(agent);
   }
 
   async confirmations(

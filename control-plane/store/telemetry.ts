@@ -15,6 +15,8 @@ export interface TelemetryItem {
   readonly arm: Arm;
   readonly windowStartMs: number;
   readonly windowMs: number;
+  /** How many windows of the host it adds up. */
+  readonly windows: number;
   readonly body: Uint8Array;
 }
 
@@ -83,7 +85,7 @@ async function foldInto(
   fold: Fold,
   now: number,
 ): Promise<boolean> {
-  const { deployment, manifest, arm, windowStartMs, windowMs, agentId } = item;
+  const { deployment, manifest, arm, windowStartMs, windowMs, agentId, windows: parts } = item;
   const key = and(
     eq(windows.deployment, deployment),
     eq(windows.manifest, manifest),
@@ -98,11 +100,16 @@ async function foldInto(
   const content = { requests, rows, errors, body, updatedAt: now };
   if (stored === undefined) {
     const place = { deployment, manifest, arm, windowStartMs, windowMs, agentId };
-    await tx.insert(windows).values({ ...place, ...content, parts: 1 });
+    await tx.insert(windows).values({ ...place, ...content, parts });
   } else {
     await tx
       .update(windows)
-      .set({ ...content, parts: stored.parts + 1 })
+      .set({
+        ...content,
+        parts: stored.parts + parts,
+        // A coarser one that begins at the same time covers more of it.
+        windowMs: Math.max(stored.windowMs, windowMs),
+      })
       .where(key);
   }
   return true;

@@ -121,6 +121,26 @@ export function mergeWindow(into: WindowSketch, from: WindowSketch): void {
   mergeCost(into.cost, from.cost);
 }
 
+/**
+ * `into` plus `from`, both decoded. A section that `into` lacks is taken over as it is: without its grids it could not be
+ * made empty, and an encoded window leaves out what counts nothing. May change `into`; shares parts of `from`.
+ *
+ * @throws SketchError `shape` when they were not counted on the same cells
+ */
+export function joinWindows(into: WindowSketch, from: WindowSketch): WindowSketch {
+  const sum = {
+    ...into,
+    outcome: into.outcome ?? from.outcome,
+    tensors: into.tensors.length === 0 ? from.tensors : into.tensors,
+  };
+  mergeWindow(sum, {
+    ...from,
+    outcome: into.outcome === null ? null : from.outcome,
+    tensors: into.tensors.length === 0 ? [] : from.tensors,
+  });
+  return sum;
+}
+
 /** A window without a section adds nothing to it: hosts that watch less can be merged with those that watch more. */
 function requireSameSections(into: WindowSketch, from: WindowSketch): void {
   if (from.outcome !== null) {

@@ -90,6 +90,8 @@ export const anyTelemetry = fc.record({
   arm: anyArm,
   windowStartMs: anyTime,
   windowMs: anyWindowMs,
+  clockAheadMs: fc.option(fc.integer({ min: -1e9, max: 1e9 })),
+  windows: fc.integer({ min: 1, max: 10_000_000 }),
   body: bytes(0, 300),
 });
 
@@ -139,12 +141,24 @@ const anyResult = fc.record({
   ),
 });
 
+const anySent = fc.record({ messages: fc.nat(), bytes: fc.nat() });
+
+const anyLedger = fc.record({
+  kind: fc.constant('ledger' as const),
+  at: anyTime,
+  sinceMs: anyTime,
+  egress: fc.record({ telemetry: anySent, traces: anySent }, { requiredKeys: [] }),
+  clockAheadMs: fc.integer({ min: -1e9, max: 1e9 }),
+  outbox: fc.record({ pending: fc.nat(), dropped: fc.nat(), coarsened: fc.nat() }),
+});
+
 export const anyUp: Record<UpMessage['kind'], fc.Arbitrary<UpMessage>> = {
   hello: anyHello,
   report: anyReport,
   telemetry: anyTelemetry,
   event: anyEvent,
   result: anyResult,
+  ledger: anyLedger,
 };
 
 export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
@@ -195,6 +209,8 @@ export function telemetry(fields: Partial<Extract<UpMessage, { kind: 'telemetry'
     arm: 'stable' as const,
     windowStartMs: 1_700_000_000_000,
     windowMs: 1000,
+    clockAheadMs: null,
+    windows: 1,
     body: Uint8Array.of(1, 2, 3),
     ...fields,
   };

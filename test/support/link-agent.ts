@@ -127,7 +127,8 @@ export class LinkAgent {
     this.#sequence += 1;
     const { boot } = this;
     const body = encodeWindow(window);
-    const message = { kind: 'telemetry' as const, boot, sequence: this.#sequence, ...place, body };
+    const from = { boot, sequence: this.#sequence, clockAheadMs: null, windows: 1 };
+    const message = { kind: 'telemetry' as const, ...from, ...place, body };
     this.outbox.push(message);
     this.send(message);
     return message;

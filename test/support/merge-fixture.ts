@@ -65,6 +65,7 @@ export class MergeFixture {
     await this.#ingest.add({
       ...{ agentId: HOST, boot: 'a'.repeat(16), sequence: this.#sequence },
       ...{ deployment: 'd', manifest: MANIFEST, arm: 'stable', windowStartMs, windowMs: 300_000 },
+      windows: 1,
       body: window instanceof Uint8Array ? window : encodeWindow(window),
       ...change,
     });

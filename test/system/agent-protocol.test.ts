@@ -125,4 +125,19 @@ describe('a host', () => {
     await say({ generation: 3 });
     expect(await refusal(1)).toContain('generation 3 is older than 5');
   });
+
+  it('EGRESS-2: tells at each welcome what has left it, over restarts', async () => {
+    await start();
+    await say({ generation: 5 });
+    await applied(5);
+    const [first] = await control.heardOf('ledger');
+    expect(first.egress.link?.messages).toBeGreaterThan(0);
+    expect(first.egress.traces).toBeUndefined();
+    await stop();
+    await start();
+    const second = (await control.heardOf('ledger', 2))[1];
+    expect(second.sinceMs).toBe(first.sinceMs);
+    expect(second.egress.report?.bytes).toBeGreaterThan(0);
+    expect(second.egress.link?.messages).toBeGreaterThan(first.egress.link?.messages ?? 0);
+  });
 });

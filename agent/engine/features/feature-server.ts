@@ -1,3 +1,4 @@
+import type { EgressCount } from '../../../protocol/ledger.ts';
 import { JsonPost, PostError } from '../outbound/json-post.ts';
 import { OipError } from '../serve/oip-error.ts';
 
@@ -48,6 +49,11 @@ export class FeatureServer {
     if (answer.status === 200) return answer.body;
     const said = answer.body.toString('utf8', 0, SHOWN_CHARACTERS * 4).slice(0, SHOWN_CHARACTERS);
     throw this.failed(`answered ${answer.status}: ${said}`);
+  }
+
+  /** What it was asked so far. */
+  get sent(): EgressCount {
+    return this.#post.sent;
   }
 
   failed(what: string, cause?: unknown): OipError {

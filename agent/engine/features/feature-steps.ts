@@ -1,5 +1,6 @@
 import { askedInputs } from '../../../protocol/feature-fit.ts';
 import type { FeatureLookup } from '../../../protocol/feature-lookup.ts';
+import type { EgressCount } from '../../../protocol/ledger.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
 import { FeatureServer } from './feature-server.ts';
 import { brokenStep, type FeatureStep, featureStep } from './feature-step.ts';
@@ -65,6 +66,17 @@ export class FeatureSteps {
   /** Forgets the caches of deployments that are gone, or look nothing up any more. */
   keepOnly(deployments: ReadonlySet<string>): void {
     for (const name of this.#lookups.keys()) if (!deployments.has(name)) this.#lookups.delete(name);
+  }
+
+  /** What all servers were asked so far; null where there is none. */
+  get sent(): EgressCount | null {
+    if (this.#servers.size === 0) return null;
+    const sum = { messages: 0, bytes: 0 };
+    for (const { sent } of this.#servers.values()) {
+      sum.messages += sent.messages;
+      sum.bytes += sent.bytes;
+    }
+    return sum;
   }
 
   /** Closes the connections. */

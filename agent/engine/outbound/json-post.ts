@@ -43,6 +43,8 @@ export class JsonPost {
   readonly #limits: PostLimits;
   readonly #agent: HttpAgent;
   #calls = 0;
+  /** Bodies handed to the network, those of repeated calls included. */
+  readonly sent = { messages: 0, bytes: 0 };
 
   constructor(url: URL, limits: PostLimits) {
     const options = {
@@ -81,6 +83,9 @@ export class JsonPost {
 
   #once(body: string, headers: Headers, timeoutMs: number): Promise<PostAnswer> {
     return new Promise((resolve, reject) => {
+      const size = Buffer.byteLength(body);
+      this.sent.messages += 1;
+      this.sent.bytes += size;
       const send = this.#url.protocol === 'https:' ? requestHttps : requestHttp;
       const outgoing = send(this.#url, {
         method: 'POST',
@@ -88,7 +93,7 @@ export class JsonPost {
         headers: {
           ...headers,
           'content-type': 'application/json',
-          'content-length': Buffer.byteLength(body),
+          'content-length': size,
         },
       });
       const fail = (error: PostError) => {

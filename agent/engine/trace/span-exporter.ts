@@ -1,3 +1,4 @@
+import type { EgressCount } from '../../../protocol/ledger.ts';
 import { JsonPost } from '../outbound/json-post.ts';
 import { otlpJson, type Resource } from './otlp-json.ts';
 import type { Span } from './span.ts';
@@ -76,6 +77,11 @@ export class SpanExporter {
       () => false,
     );
     this.counts[taken ? 'exported' : 'dropped'] += batch.length;
+  }
+
+  /** What left for the endpoint so far. */
+  get sent(): EgressCount {
+    return this.#post.sent;
   }
 
   /** Sends what waits, for a second at most; the rest is dropped. */

@@ -1,3 +1,4 @@
+import type { EgressCount } from '../../../protocol/ledger.ts';
 import { RequestTrace } from './request-trace.ts';
 import { type SpanCounts, SpanExporter } from './span-exporter.ts';
 import { newTraceId } from './span-ids.ts';
@@ -52,6 +53,10 @@ export class Tracer {
       parent ?? { traceId: newTraceId(), spanId: null, tracestate: null },
       (span) => this.#exporter.add(span),
     );
+  }
+
+  get sent(): EgressCount {
+    return this.#exporter.sent;
   }
 
   get counts(): Readonly<SpanCounts> {

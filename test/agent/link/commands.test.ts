@@ -22,7 +22,7 @@ beforeEach(async () => {
   control = await ControlEnd.listen();
   const identity = await Identity.load(folder);
   await identity.admitted(`agt_${'c'.repeat(24)}`, control.key.publicKey);
-  outbox = await Outbox.open(join(folder, 'outbox'), '00112233aabbccdd');
+  outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: '00112233aabbccdd' });
   given = [];
   const options: LinkOptions = {
     controlUrl: control.url,
@@ -48,6 +48,7 @@ beforeEach(async () => {
       }),
     onToken: () => undefined,
     onOnline: () => undefined,
+    onSent: () => undefined,
     log: () => undefined,
   };
   link = new Link(options);

@@ -72,9 +72,9 @@ export class ControlEnd {
     this.say({ kind: 'challenge', nonce, controlKey, protocols: { min: 1, max: 1 } });
   }
 
-  welcome(): void {
+  welcome(serverTimeMs = 0): void {
     const agent = `agt_${'c'.repeat(24)}`;
-    this.say({ kind: 'welcome', protocol: 1, agent, serverTimeMs: 0, downloadToken: 'dld_t' });
+    this.say({ kind: 'welcome', protocol: 1, agent, serverTimeMs, downloadToken: 'dld_t' });
   }
 
   hangUp(): void {

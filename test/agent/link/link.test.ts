@@ -7,6 +7,7 @@ import { Link, type LinkOptions } from '../../../agent/link/link.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
 import { helloTranscript } from '../../../protocol/hello.ts';
 import { fingerprintOf, generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
+import { encodeUp } from '../../../protocol/wire.ts';
 import { telemetry } from '../../protocol/messages.ts';
 import { ControlEnd } from './control-end.ts';
 
@@ -19,15 +20,17 @@ let outbox: Outbox;
 let link: Link;
 let logged: { message: string; detail: string }[];
 let desired: number;
+let sent: [string, number][];
 let commanded: LinkOptions['onCommand'];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'link-'));
   control = await ControlEnd.listen();
   identity = await Identity.load(folder);
-  outbox = await Outbox.open(join(folder, 'outbox'), BOOT);
+  outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: BOOT });
   logged = [];
   desired = 0;
+  sent = [];
   commanded = async () => ({ ok: false, code: 'failed', message: '' });
 });
 afterEach(async () => {
@@ -65,6 +68,7 @@ function start(token: string | null): void {
     },
     onToken: () => undefined,
     onOnline: () => undefined,
+    onSent: (kind, bytes) => sent.push([kind, bytes]),
     log: (_, message, detail) => logged.push({ message, detail: JSON.stringify(detail) }),
   };
   link = new Link(options);
@@ -72,11 +76,11 @@ function start(token: string | null): void {
 }
 
 /** Through challenge and hello to a welcome; resolves when the agent has taken it. */
-async function online(): Promise<void> {
+async function online(serverTimeMs = 0): Promise<void> {
   await control.until(() => control.connections > 0);
   control.challenge();
   await control.heardOf('hello', control.connections);
-  control.welcome();
+  control.welcome(serverTimeMs);
 }
 
 const append = (windowStartMs: number) => {
@@ -226,5 +230,34 @@ describe('a host that has joined', () => {
     control.say({ kind: 'ack', boot: BOOT, sequence: 64 });
     const all = await control.heardOf('telemetry', 70);
     expect(all.at(-1)?.sequence).toBe(70);
+  });
+});
+
+describe('what a link measures', () => {
+  it('CLOCK-1: how far the clock of the host is ahead, within half of what the exchange took', async () => {
+    start(await joinToken());
+    const before = Date.now();
+    await append(1);
+    await online(Date.now() - 90_000);
+    await control.heardOf('telemetry');
+    expect(Math.abs((link.clockAheadMs ?? 0) - 90_000)).toBeLessThanOrEqual(
+      Date.now() - before + 1,
+    );
+  });
+
+  it('EGRESS-1: every byte that it sends, by kind', async () => {
+    start(await joinToken());
+    await online();
+    await append(1);
+    link.flush();
+    const [{ windowStartMs }] = await control.heardOf('telemetry');
+    expect(windowStartMs).toBe(1);
+    link.send({ kind: 'event', at: 1, name: 'outbox-full', detail: '' });
+    await control.heardOf('event');
+    const kinds = sent.map(([kind]) => kind);
+    expect(kinds).toEqual(['link', 'telemetry', 'event']);
+    expect(sent.map(([, bytes]) => bytes)).toEqual(
+      control.heard.map((message) => encodeUp(message).length),
+    );
   });
 });

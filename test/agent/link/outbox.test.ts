@@ -36,7 +36,7 @@ async function bytesOnDisk(): Promise<number> {
 
 describe('the outbox', () => {
   it('TELEM-1: has a window on disk before it gives it to be sent', async () => {
-    const outbox = await Outbox.open(folder, BOOT);
+    const outbox = await Outbox.open({ folder, boot: BOOT });
     const item = await outbox.append(windowOf(5));
     const [name] = await segments();
     const onDisk = await readFile(join(folder, name));
@@ -46,7 +46,7 @@ describe('the outbox', () => {
   });
 
   it('TELEM-1: gives the same windows in the same order after a restart', async () => {
-    const outbox = await Outbox.open(folder, BOOT);
+    const outbox = await Outbox.open({ folder, boot: BOOT });
     await Promise.all(Array.from({ length: 20 }, (_, at) => outbox.append(windowOf(at))));
     const before = outbox.pending.map(({ boot, sequence, frame }) => [
       boot,
@@ -54,7 +54,7 @@ describe('the outbox', () => {
       Buffer.from(frame),
     ]);
     await outbox.close();
-    const reopened = await Outbox.open(folder, NEXT_BOOT);
+    const reopened = await Outbox.open({ folder, boot: NEXT_BOOT });
     expect(
       reopened.pending.map(({ boot, sequence, frame }) => [boot, sequence, Buffer.from(frame)]),
     ).toEqual(before);
@@ -65,7 +65,7 @@ describe('the outbox', () => {
   });
 
   it('TELEM-3: drops a last record that was cut at any byte, and nothing before it', async () => {
-    const outbox = await Outbox.open(folder, BOOT);
+    const outbox = await Outbox.open({ folder, boot: BOOT });
     await fill(outbox, 1, 2);
     const [name] = await segments();
     const whole = (await stat(join(folder, name))).size;
@@ -74,7 +74,7 @@ describe('the outbox', () => {
     const bytes = await readFile(join(folder, name));
     for (let length = whole; length < bytes.length; length += 1) {
       await writeFile(join(folder, name), bytes.subarray(0, length));
-      const torn = await Outbox.open(folder, NEXT_BOOT);
+      const torn = await Outbox.open({ folder, boot: NEXT_BOOT });
       expect(sequences(torn)).toEqual([1, 2]);
       expect(torn.corruptBytes).toBe(length - whole);
       expect((await stat(join(folder, name))).size).toBe(whole);
@@ -82,7 +82,7 @@ describe('the outbox', () => {
   });
 
   it('TELEM-3: drops a last record in which any byte has changed', async () => {
-    const outbox = await Outbox.open(folder, BOOT);
+    const outbox = await Outbox.open({ folder, boot: BOOT });
     await fill(outbox, 1, 1);
     const [name] = await segments();
     const whole = (await stat(join(folder, name))).size;
@@ -93,12 +93,12 @@ describe('the outbox', () => {
       const changed = Uint8Array.from(bytes);
       changed[at] ^= 0x40;
       await writeFile(join(folder, name), changed);
-      expect(sequences(await Outbox.open(folder, NEXT_BOOT))).toEqual([1]);
+      expect(sequences(await Outbox.open({ folder, boot: NEXT_BOOT }))).toEqual([1]);
     }
   });
 
   it('TELEM-3: starts although a record is whole and says what this version does not know', async () => {
-    const outbox = await Outbox.open(folder, BOOT);
+    const outbox = await Outbox.open({ folder, boot: BOOT });
     await fill(outbox, 1, 1);
     await outbox.close();
     const [name] = await segments();
@@ -108,16 +108,16 @@ describe('the outbox', () => {
     header.writeUInt32LE(crc32(frame), 4);
     const whole = await readFile(join(folder, name));
     await writeFile(join(folder, name), Buffer.concat([whole, header, frame]));
-    const reopened = await Outbox.open(folder, NEXT_BOOT);
+    const reopened = await Outbox.open({ folder, boot: NEXT_BOOT });
     expect(sequences(reopened)).toEqual([1]);
     expect(reopened.corruptBytes).toBe(12);
   });
 
   it('TELEM-4: forgets what is acknowledged, of that boot and up to that sequence only', async () => {
-    const first = await Outbox.open(folder, BOOT);
+    const first = await Outbox.open({ folder, boot: BOOT });
     await fill(first, 1, 3);
     await first.close();
-    const outbox = await Outbox.open(folder, NEXT_BOOT);
+    const outbox = await Outbox.open({ folder, boot: NEXT_BOOT });
     await fill(outbox, 1, 3);
     await outbox.acknowledge(NEXT_BOOT, 2);
     expect(outbox.pending.map(({ boot, sequence }) => `${boot.slice(-2)}/${sequence}`)).toEqual([
@@ -132,7 +132,7 @@ describe('the outbox', () => {
   });
 
   it('TELEM-4: removes from disk what is acknowledged, segment by segment', async () => {
-    const outbox = await Outbox.open(folder, BOOT);
+    const outbox = await Outbox.open({ folder, boot: BOOT });
     await fill(outbox, 1, 25, 100_000);
     const before = await segments();
     expect(before.length).toBeGreaterThan(2);
@@ -142,12 +142,12 @@ describe('the outbox', () => {
     expect(await bytesOnDisk()).toBe(0);
     await fill(outbox, 26, 26);
     await outbox.close();
-    expect(sequences(await Outbox.open(folder, NEXT_BOOT))).toEqual([26]);
+    expect(sequences(await Outbox.open({ folder, boot: NEXT_BOOT }))).toEqual([26]);
   });
 
   it('TELEM-5: drops the oldest at its bound, counts them, and gives their disk back', async () => {
     const maxBytes = 2_500_000;
-    const outbox = await Outbox.open(folder, BOOT, maxBytes);
+    const outbox = await Outbox.open({ folder, boot: BOOT, maxBytes });
     await fill(outbox, 1, 60, 100_000);
     const kept = sequences(outbox);
     expect(kept).toEqual(Array.from({ length: kept.length }, (_, at) => 61 - kept.length + at));

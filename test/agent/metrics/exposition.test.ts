@@ -35,7 +35,8 @@ const agent: AgentFigures = {
   generation: 4,
   appliedGeneration: 3,
   linkUp: true,
-  outbox: { pending: 1, dropped: 0, produced: 9 },
+  outbox: { pending: 1, dropped: 0, coarsened: 2, produced: 9 },
+  egress: { telemetry: { messages: 3, bytes: 700 } },
   connections: 5,
   labels: [
     {

@@ -20,6 +20,7 @@ const event: fc.Arbitrary<SessionEvent> = fc.constantFrom<SessionEvent>(
   { kind: 'telemetry' },
   { kind: 'event' },
   { kind: 'result' },
+  { kind: 'ledger' },
   accepted,
   { kind: 'denied', code: 'bad-proof' },
   { kind: 'malformed', code: 'bad-frame' },

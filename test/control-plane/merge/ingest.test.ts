@@ -131,7 +131,7 @@ describe('a group that the database did not take', () => {
     const boot = 'c'.repeat(16);
     const body = new Uint8Array();
     const add = (sequence: number) =>
-      ingest.add({ agentId, boot, sequence, ...place(sequence), body });
+      ingest.add({ agentId, boot, sequence, ...place(sequence), windows: 1, body });
     const begun = once(lookUp, 'begun');
     const first = add(1);
     await begun;

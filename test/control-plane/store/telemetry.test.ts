@@ -46,6 +46,7 @@ function item(
     agentId: AGENT,
     boot: BOOT,
     sequence,
+    windows: 1,
     deployment: 'mortgage',
     manifest: MANIFEST,
     arm: 'stable',
