@@ -22,6 +22,7 @@ export const linkErrorCodeSchema = z.enum([
   'bad-frame',
   'bad-message',
   'unexpected-message',
+  'out-of-order',
   'unsupported-protocol',
   'bad-proof',
   'bad-join-token',

@@ -18,6 +18,8 @@ export const telemetryMessageSchema = z.object({
   kind: z.literal('telemetry'),
   boot: bootIdSchema,
   sequence: z.int().min(1),
+  /** Which telemetry message of its connection this is, from 1 on: see `numberedFrame`. Absent from older agents. */
+  nth: z.int().min(1).optional(),
   deployment: nameSchema,
   manifest: digestSchema,
   arm: armSchema,

@@ -20,6 +20,32 @@ export function encodeDown(message: DownMessage): Uint8Array {
   return encode(message);
 }
 
+const FIXMAP = 0x80;
+const MOST_FIXMAP_KEYS = 15;
+const FIXSTR = 0xa0;
+const NTH_KEY = new TextEncoder().encode('nth');
+
+/**
+ * A telemetry frame as its connection numbers it: one more key at the end of its map. The frame itself was encoded when
+ * its window was made and stands in the outbox as it is, whichever connection carries it.
+ *
+ * @param frame of `encodeUp`, with at most 14 keys, as telemetry has
+ */
+export function numberedFrame(frame: Uint8Array, nth: number): Uint8Array {
+  const keys = frame[0] - FIXMAP;
+  if (!(keys >= 0 && keys < MOST_FIXMAP_KEYS)) {
+    throw new ProtocolError('not-msgpack', `a frame that begins with ${frame[0]} is no small map`);
+  }
+  const value = packr.pack(nth);
+  const numbered = new Uint8Array(frame.length + 1 + NTH_KEY.length + value.length);
+  numbered.set(frame);
+  numbered[0] = FIXMAP + keys + 1;
+  numbered[frame.length] = FIXSTR + NTH_KEY.length;
+  numbered.set(NTH_KEY, frame.length + 1);
+  numbered.set(value, frame.length + 1 + NTH_KEY.length);
+  return numbered;
+}
+
 /** Parses one frame of an agent. Throws `ProtocolError` ('frame-too-large' | 'not-msgpack' | 'schema'). */
 export function decodeUp(frame: Uint8Array): UpMessage {
   return parse(upMessageSchema, frame);

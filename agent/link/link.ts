@@ -8,7 +8,7 @@ import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
-import { decodeDown, encodeUp } from '../../protocol/wire.ts';
+import { decodeDown, encodeUp, numberedFrame } from '../../protocol/wire.ts';
 import { AgentError, messageOf } from '../error.ts';
 import { type Identity, pinnedFingerprint } from './identity.ts';
 import { type LinkEvent, type LinkState, nextLinkState, reconnectDelayMs } from './link-state.ts';
@@ -56,6 +56,7 @@ export class Link {
   #helloSentAt = 0;
   /** How many items at the head of the outbox are on the wire in this connection. */
   #sent = new Set<string>();
+  #telemetrySent = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -101,7 +102,8 @@ export class Link {
     const most = MAX_UNACKNOWLEDGED - this.#sent.size;
     for (const item of this.#options.outbox.take(most, isSent, () => this.flush())) {
       this.#sent.add(`${item.boot}/${item.sequence}`);
-      this.#put('telemetry', item.frame);
+      this.#telemetrySent += 1;
+      this.#put('telemetry', numberedFrame(item.frame, this.#telemetrySent));
     }
   }
 
@@ -121,6 +123,7 @@ export class Link {
     });
     this.#socket = socket;
     this.#sent.clear();
+    this.#telemetrySent = 0;
     this.#heard();
     socket.on('ping', (data: Buffer) => {
       this.#heard();

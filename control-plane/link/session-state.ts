@@ -31,7 +31,7 @@ export type SessionEvent =
   | { readonly kind: 'ledger' }
   | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
-  | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' }
+  | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' | 'out-of-order' }
   | { readonly kind: 'timeout' }
   | { readonly kind: 'replaced' }
   | { readonly kind: 'shutdown' }
@@ -129,6 +129,8 @@ export function retryAfterMs(code: LinkErrorCode): number | null {
     'bad-frame': 5_000,
     'bad-message': 5_000,
     'unexpected-message': 5_000,
+    // What is missing is still in its outbox, and comes with the next link.
+    'out-of-order': 100,
     'unsupported-protocol': 60_000,
     'bad-proof': null,
     'bad-join-token': null,

@@ -61,6 +61,7 @@ export class Session {
   #state: SessionState = NEW_SESSION;
   #answered = true;
   #uncommitted = 0;
+  #telemetryHeard = 0;
   #protocol = MIN_PROTOCOL_VERSION;
 
   constructor(socket: WebSocket, deps: SessionDeps) {
@@ -132,12 +133,30 @@ export class Session {
     }
     if (state.kind !== 'joined') return;
     const { agent } = state;
-    if (message.kind === 'telemetry') this.#run('telemetry', this.#commit(agent, message));
+    if (message.kind === 'telemetry') this.#telemetry(agent, message);
     else if (message.kind === 'report') {
       this.#run('report', this.#counted(this.#deps.onReport(agent, message)));
     } else if (message.kind === 'result') this.#deps.onResult(this, message);
     else if (message.kind === 'ledger') this.#deps.onLedger(agent, message);
     else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
+  }
+
+  /**
+   * A cursor takes windows in their order. A network that loses, repeats or swaps frames would make it pass over one: a
+   * repeated frame is left out, and at a gap the link is closed, for the host to send again what was not acknowledged.
+   */
+  #telemetry(agent: AgentId, message: TelemetryMessage): void {
+    const { nth } = message;
+    if (nth !== undefined) {
+      if (nth <= this.#telemetryHeard) return;
+      if (nth > this.#telemetryHeard + 1) {
+        const detail = `telemetry message ${nth} of this link came after ${this.#telemetryHeard}`;
+        this.#step({ kind: 'malformed', code: 'out-of-order' }, detail);
+        return;
+      }
+      this.#telemetryHeard = nth;
+    }
+    this.#run('telemetry', this.#commit(agent, message));
   }
 
   async #welcome(hello: HelloMessage): Promise<void> {

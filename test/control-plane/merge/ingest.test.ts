@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_UNCOMMITTED } from '../../../control-plane/link/session.ts';
 import { Ingest } from '../../../control-plane/merge/ingest.ts';
 import { cursorOf } from '../../../control-plane/store/telemetry.ts';
+import { encodeWindow } from '../../../protocol/sketch/codec.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import type { LinkAgent } from '../../support/link-agent.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
@@ -93,6 +94,26 @@ describe('telemetry', () => {
         errors: 0,
       },
     ]);
+  });
+
+  it('TELEM-20: on a network that repeats frames is counted once, and after a lost one is sent again', async () => {
+    const agent = await control.agent();
+    const window = syntheticWindow(seeded(3), { rows: 5 });
+    const [first, second, third] = [1, 2, 3].map((at) => {
+      const from = { boot: agent.boot, sequence: at, clockAheadMs: null, windows: 1, nth: at };
+      return { kind: 'telemetry' as const, ...from, ...place(at), body: encodeWindow(window) };
+    });
+    agent.send(first);
+    agent.send(first);
+    await agent.until(() => agent.acknowledged === 1);
+    agent.send(third);
+    await agent.until(() => agent.closed !== null);
+    expect(agent.closed).toMatchObject({ reason: 'out-of-order' });
+    await agent.join(control.url, null);
+    agent.send({ ...second, nth: 1 });
+    agent.send({ ...third, nth: 2 });
+    await agent.until(() => agent.acknowledged === 3);
+    expect(await totals()).toMatchObject({ windows: 3, rows: 15 });
   });
 
   it('TELEM-7: acknowledges what can never be merged, counts none of it and merges the rest', async () => {
