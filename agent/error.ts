@@ -1,6 +1,12 @@
 import type { RefusalCode } from '../protocol/error.ts';
 
-export type AgentErrorKind = 'configuration' | 'identity' | 'link' | 'store' | 'engine';
+export type AgentErrorKind =
+  | 'configuration'
+  | 'identity'
+  | 'link'
+  | 'store'
+  | 'engine'
+  | 'simulation';
 
 /** Something the agent itself could not do. */
 export class AgentError extends Error {

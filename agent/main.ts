@@ -8,7 +8,7 @@ import { AGENT_USAGE, readAgentConfig } from './config.ts';
 import { AgentError, messageOf } from './error.ts';
 import { letNewSpaceGrow } from './new-space.ts';
 
-/** Four programs in one file, because engines are started from the supervisor's own entry. */
+/** Five programs in one file, because engines are started from the supervisor's own entry. */
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
   const { DRIFTLINE_ENGINE: ordinal, DRIFTLINE_ENGINE_JOURNAL: journalPath } = process.env;
@@ -34,6 +34,10 @@ async function main(): Promise<void> {
     const { runTune } = await import('./tune/main.ts');
     // A thread that hangs in the model must not keep the process.
     process.exit(await runTune(argv.slice(1)));
+  } else if (argv[0] === 'simulate') {
+    letNewSpaceGrow();
+    const { runSimulation } = await import('./simulate/main.ts');
+    process.exit(await runSimulation(argv.slice(1)));
   } else if (argv.includes('--help')) {
     process.stdout.write(AGENT_USAGE);
   } else {

@@ -1,4 +1,4 @@
-import { WebSocket } from 'ws';
+import { type ClientOptions, WebSocket } from 'ws';
 import type { CommandMessage, CommandOutcome } from '../../protocol/command.ts';
 import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
@@ -33,6 +33,18 @@ export interface LinkOptions {
   /** So many bytes of this kind leave the host. */
   onSent(kind: EgressKind, bytes: number): void;
   log(level: 'info' | 'warn', message: string, detail?: object): void;
+  /** Another network than the real one, for simulations. */
+  connect?(url: URL, options: ClientOptions): LinkSocket;
+  /** Another clock than the host's, for simulations. */
+  now?(): number;
+}
+
+/** What a link needs of a WebSocket. */
+export interface LinkSocket {
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  send(data: Uint8Array): void;
+  close(code?: number): void;
+  terminate(): void;
 }
 
 /** Windows sent and not yet acknowledged. Bounds what a slow control plane can make this host hold in a socket. */
@@ -45,7 +57,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 export class Link {
   readonly #options: LinkOptions;
   #state: LinkState = { name: 'waiting', attempt: 0 };
-  #socket: WebSocket | null = null;
+  #socket: LinkSocket | null = null;
   #timer: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
   #retryAfterMs = 0;
@@ -116,7 +128,7 @@ export class Link {
     if (this.#state.name !== 'connecting') return;
     const url = new URL('/link', this.#options.controlUrl);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = new WebSocket(url, {
+    const socket = this.#open(url, {
       perMessageDeflate: false,
       maxPayload: MAX_FRAME_BYTES,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -140,10 +152,18 @@ export class Link {
           socket.terminate();
         });
     });
-    socket.on('error', (error) => {
+    socket.on('error', (error: Error) => {
       this.#options.log('warn', 'link failed', { reason: error.message });
     });
     socket.on('close', () => this.#closed(socket));
+  }
+
+  #open(url: URL, options: ClientOptions): LinkSocket {
+    return this.#options.connect?.(url, options) ?? new WebSocket(url, options);
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? Date.now();
   }
 
   #heard(): void {
@@ -151,7 +171,7 @@ export class Link {
     this.#silence = setTimeout(() => this.#socket?.terminate(), SILENCE_TIMEOUT_MS);
   }
 
-  #closed(socket: WebSocket): void {
+  #closed(socket: LinkSocket): void {
     if (this.#socket !== socket) return;
     this.#socket = null;
     if (this.#silence !== null) clearTimeout(this.#silence);
@@ -162,7 +182,7 @@ export class Link {
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
-  async #receive(socket: WebSocket, data: Buffer): Promise<void> {
+  async #receive(socket: LinkSocket, data: Buffer): Promise<void> {
     const message = decodeDown(data);
     if (message.kind === 'challenge') await this.#prove(message);
     else if (message.kind === 'refused') this.#refused(message);
@@ -175,7 +195,7 @@ export class Link {
   }
 
   /** Not waited for: a command takes seconds, and what comes behind it can't wait. */
-  #command(socket: WebSocket, message: CommandMessage): void {
+  #command(socket: LinkSocket, message: CommandMessage): void {
     const deadline = message.deadline + (this.#clockAheadMs ?? 0);
     this.#options
       .onCommand({ ...message, deadline })
@@ -217,7 +237,7 @@ export class Link {
     };
     this.#challengedKey = challenge.controlKey;
     this.#apply({ name: 'challenge' });
-    this.#helloSentAt = Date.now();
+    this.#helloSentAt = this.#now();
     this.#put('hello', encodeUp(hello));
   }
 
@@ -244,7 +264,7 @@ export class Link {
 
   async #welcomed(message: Extract<DownMessage, { kind: 'welcome' }>): Promise<void> {
     if (this.#state.name === 'online') {
-      this.#clockAheadMs = renewedSkew(this.#clockAheadMs, Date.now() - message.serverTimeMs);
+      this.#clockAheadMs = renewedSkew(this.#clockAheadMs, this.#now() - message.serverTimeMs);
       this.#options.onToken(message.downloadToken);
       return;
     }
@@ -252,7 +272,7 @@ export class Link {
       throw new AgentError('link', 'welcome without a proof');
     }
     // Half of the way there and back: off by at most that half.
-    const middle = (this.#helloSentAt + Date.now()) / 2;
+    const middle = (this.#helloSentAt + this.#now()) / 2;
     this.#clockAheadMs = Math.round(middle) - message.serverTimeMs;
     await this.#options.identity.admitted(message.agent, this.#challengedKey);
     this.#apply({ name: 'welcome' });

@@ -53,8 +53,12 @@ command('up', 'a control plane and one agent on this machine, with an example to
     process.exitCode = await up(terminalFor(options), options, readClientConfig(process.env).token);
   });
 
-for (const kind of ['control', 'agent'] as const) {
-  const what = { control: 'a control plane', agent: 'an agent on this host' }[kind];
+for (const kind of ['control', 'agent', 'simulate'] as const) {
+  const what = {
+    control: 'a control plane',
+    agent: 'an agent on this host',
+    simulate: 'thousands of virtual agents, to try a control plane with',
+  }[kind];
   program
     .command(`${kind} [options...]`)
     .description(`${what}; "driftline ${kind} --help" lists its own options`)

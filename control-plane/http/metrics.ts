@@ -6,6 +6,7 @@ import { currentGeneration } from '../store/counters.ts';
 import type { Reader, Store } from '../store/database.ts';
 import { refusalCounts } from '../store/refusals.ts';
 import type { Api } from './api.ts';
+import { LoopDelay } from './loop-delay.ts';
 import type { DeploymentFigures, Fleet, Monitoring } from './services.ts';
 
 /** Streams of one scrape: a deployment of 4,096 features has as many. The rest is counted as left out. */
@@ -24,6 +25,7 @@ export interface MetricsDeps {
 
 /** `/metrics` for Prometheus. It names deployments and features, so it asks for a token like any other read. */
 export function mountMetrics(api: Api, { store, monitoring, fleet }: MetricsDeps): void {
+  const loop = new LoopDelay();
   api.route(
     'deployment:read',
     {
@@ -41,6 +43,8 @@ export function mountMetrics(api: Api, { store, monitoring, fleet }: MetricsDeps
     async (c) => {
       const families = [
         ...(await fleetFamilies(store.read, fleet.connected())),
+        duplicateFamily(fleet),
+        ...processFamilies(loop),
         ...driftFamilies(await monitoring.figures()),
         await alertFamily(store.read),
         await refusedFamily(store.read),
@@ -60,6 +64,31 @@ async function fleetFamilies(db: Reader, connected: ReadonlySet<string>) {
     one('driftline_agents', 'Agents enrolled and not revoked', enrolled.length),
     one('driftline_agents_connected', 'Of those, linked now', linked),
     one('driftline_generation', 'Newest generation given out', await currentGeneration(db)),
+  ];
+}
+
+function duplicateFamily(fleet: Fleet): Family {
+  const name = 'driftline_windows_duplicate_total';
+  const help = 'Windows that came again and were not counted again';
+  return new Family(name, 'counter', help).add({}, fleet.duplicateWindows());
+}
+
+/** Names as Prometheus' own client libraries have them. */
+function processFamilies(loop: LoopDelay): readonly Family[] {
+  const { user, system } = process.cpuUsage();
+  const lag = new Family(
+    'driftline_event_loop_delay_seconds',
+    'gauge',
+    'How late timers of the process were, over the last whole quarter of a minute',
+  );
+  for (const [quantile, seconds] of Object.entries(loop.seconds)) lag.add({ quantile }, seconds);
+  return [
+    lag,
+    new Family('process_resident_memory_bytes', 'gauge', 'Resident memory').add(
+      {},
+      process.memoryUsage.rss(),
+    ),
+    new Family('process_cpu_seconds_total', 'counter', 'CPU time').add({}, (user + system) / 1e6),
   ];
 }
 

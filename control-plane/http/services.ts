@@ -117,6 +117,8 @@ export interface Fleet {
   reconcile(reason: string): Promise<void>;
   /** Ids of agents that are linked now. */
   connected(): ReadonlySet<string>;
+  /** Windows that came again and were not counted again, since the start. */
+  duplicateWindows(): number;
   /** What an agent said last of what leaves its host; null before it has. */
   ledger(agent: AgentId): LedgerMessage | null;
   /** Answers once all connected agents of the deployment have applied `generation`, or after `waitMs`. */

@@ -90,8 +90,9 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const fleet = new FleetDesk({
     ...{ store, publisher, roster, connected, now },
     ledgerOf: (agent) => ledgers.get(agent) ?? null,
+    duplicates: () => ingest.duplicates,
   });
-  const ingest = new Ingest({
+  const ingest: Ingest = new Ingest({
     store,
     shapeOf,
     now,

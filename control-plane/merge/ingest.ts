@@ -52,6 +52,8 @@ export class Ingest {
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
+  /** Windows that came again and were not counted again, since the start. */
+  duplicates = 0;
 
   constructor(deps: IngestDeps) {
     this.#deps = deps;
@@ -125,7 +127,7 @@ export class Ingest {
       windows.set(item, checked.window);
       return folded.sum;
     };
-    const { merged }: Committed = await store.write(async (tx) => {
+    const { merged, duplicates }: Committed = await store.write(async (tx) => {
       // A transaction that is tried again must not count twice.
       refusals.clear();
       const committed = await commitTelemetry(tx, items, fold, now());
@@ -133,6 +135,7 @@ export class Ingest {
       await countRefusals(tx, [...refusals].map(refusalOf), now());
       return committed;
     });
+    this.duplicates += duplicates;
     for (const [item, refused] of refusals) onRefused(item, refused);
     return merged.flatMap((item) => {
       const window = windows.get(item);

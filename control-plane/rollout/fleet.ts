@@ -18,6 +18,7 @@ export class FleetDesk implements Fleet {
   readonly #roster: Roster;
   readonly #connected: () => ReadonlySet<AgentId>;
   readonly #ledgerOf: (agent: AgentId) => LedgerMessage | null;
+  readonly #duplicates: () => number;
   readonly #now: () => number;
   readonly #waiting = new Set<() => void>();
 
@@ -27,6 +28,7 @@ export class FleetDesk implements Fleet {
     readonly roster: Roster;
     readonly connected: () => ReadonlySet<AgentId>;
     readonly ledgerOf: (agent: AgentId) => LedgerMessage | null;
+    readonly duplicates: () => number;
     readonly now: () => number;
   }) {
     this.#store = deps.store;
@@ -34,6 +36,7 @@ export class FleetDesk implements Fleet {
     this.#roster = deps.roster;
     this.#connected = deps.connected;
     this.#ledgerOf = deps.ledgerOf;
+    this.#duplicates = deps.duplicates;
     this.#now = deps.now;
   }
 
@@ -43,6 +46,10 @@ export class FleetDesk implements Fleet {
 
   connected(): ReadonlySet<string> {
     return this.#connected();
+  }
+
+  duplicateWindows(): number {
+    return this.#duplicates();
   }
 
   ledger(agent: AgentId): LedgerMessage | null {

@@ -2,7 +2,7 @@ import type { DesiredDeployment, DesiredState } from '../../protocol/desired.ts'
 import type { AgentId } from '../../protocol/ids.ts';
 import { type SigningKey, seal } from '../../protocol/signing.ts';
 import { ControlError } from '../error.ts';
-import { type AgentRow, allAgents } from '../store/agents.ts';
+import { type AgentRow, allAgents, findAgent } from '../store/agents.ts';
 import { currentGeneration, nextGeneration } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
 import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
@@ -97,12 +97,11 @@ export class Publisher {
   }
 
   async #documents(tx: Transaction, now: number, only: AgentId | null): Promise<DesiredRow[]> {
-    const fleet = await fleetPlan(tx);
+    const fleet = await fleetPlan(tx, only);
     const present = only === null ? await allDesired(tx) : [await findDesired(tx, only)];
     const current = new Map(present.flatMap((row) => (row === null ? [] : [[row.agentId, row]])));
     const rows: DesiredRow[] = [];
     for (const agent of fleet.agents) {
-      if (only !== null && agent.id !== only) continue;
       const deployments = fleet.desiredOf(agent);
       const hash = contentHash(deployments);
       const old = current.get(agent.id);
@@ -143,8 +142,10 @@ interface FleetPlan {
   desiredOf(agent: AgentRow): DesiredDeployment[];
 }
 
-async function fleetPlan(db: Reader): Promise<FleetPlan> {
-  const agents = (await allAgents(db)).filter((agent) => agent.revokedAt === null);
+/** @param only of one host, when it alone is asked for: a fleet that comes back at once would read itself N times */
+async function fleetPlan(db: Reader, only: AgentId | null): Promise<FleetPlan> {
+  const present = only === null ? await allAgents(db) : [await findAgent(db, only)];
+  const agents = present.flatMap((agent) => (agent?.revokedAt === null ? [agent] : []));
   const deployments = await deploymentPlans(db);
   const rollouts = (await liveRollouts(db)).map((row) => planOf(parseRollout(row)));
   const refused = new Set((await allRefusals(db)).map(refusalKey));

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AgentError, messageOf } from '../error.ts';
+import { readSimulationConfig, SIMULATE_USAGE, type SimulationConfig } from './config.ts';
+import { ControlApi } from './control-api.ts';
+import { SimulatedFleet } from './fleet.ts';
+import { PeakLoad } from './peak-load.ts';
+import { type SimulationResult, sayResult, spreadOf } from './result.ts';
+
+/** How long agents may take to link, and what waits to be acknowledged at the end. */
+const LINK_WITHIN_MS = 180_000;
+const SETTLE_WITHIN_MS = 120_000;
+const ROLLBACK_WITHIN_MS = 30_000;
+const LOOK_EVERY_MS = 100;
+
+/** `simulate`: runs a fleet of virtual agents. Returns the exit code. */
+export async function runSimulation(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    process.stdout.write(SIMULATE_USAGE);
+    return 0;
+  }
+  try {
+    const config = readSimulationConfig(argv, process.env);
+    const isJson = argv.includes('--json');
+    const say = (line: string) => {
+      if (!isJson) process.stderr.write(`${line}\n`);
+    };
+    const result = await simulate(config, say);
+    process.stdout.write(isJson ? `${JSON.stringify(result)}\n` : sayResult(result));
+    const isExact = result.windowsProduced === result.windowsMerged;
+    return isExact && result.connected === result.agents ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`driftline simulate: ${messageOf(error)}\n`);
+    return error instanceof AgentError && error.kind === 'configuration' ? 2 : 1;
+  }
+}
+
+/** Identities and outboxes are real files: where there is one, on a disk in memory. */
+async function workFolder(): Promise<string> {
+  const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  return mkdtemp(join(base, 'driftline-simulate-'));
+}
+
+async function simulate(
+  config: SimulationConfig,
+  say: (line: string) => void,
+): Promise<SimulationResult> {
+  const api = new ControlApi(config.controlUrl, config.apiToken);
+  const folder = await workFolder();
+  const label = randomBytes(4).toString('hex');
+  const load = new PeakLoad(api);
+  const startedMs = Date.now();
+  try {
+    await load.before();
+    say(`asking for ${config.agents} join tokens`);
+    const fleet = await SimulatedFleet.create(config, api, folder, label, () => undefined);
+    const linkedAfterMs = await link(fleet, config.agents, say);
+    const connected = fleet.online;
+    load.start();
+    fleet.crashEveryMinute(config.faults.crashes);
+    const rollback = await during(fleet, api, config, say);
+    const deployments = fleet.deployments;
+    await fleet.stopTraffic();
+    await until(() => fleet.pending === 0, SETTLE_WITHIN_MS);
+    const { produced, pending, lost, failures } = fleet;
+    const controlPlane = await load.end(config.agents);
+    await fleet.stop();
+    const fromMs = startedMs - 86_400_000 - config.faults.skewMs;
+    const merged = await Promise.all(
+      deployments.map((name) => api.mergedWindows(name, `simulation=${label}`, fromMs)),
+    );
+    return {
+      agents: config.agents,
+      connected,
+      linkedAfterMs,
+      windowsProduced: produced,
+      windowsMerged: merged.reduce((sum, windows) => sum + windows, 0),
+      windowsWaiting: pending,
+      windowsDropped: lost,
+      duplicatesRefused: controlPlane.duplicates,
+      rollback,
+      controlPlane: controlPlane.figures,
+      failures: Object.fromEntries(failures),
+    };
+  } finally {
+    load.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function link(fleet: SimulatedFleet, agents: number, say: (line: string) => void) {
+  const start = performance.now();
+  await fleet.start();
+  await until(() => fleet.online === agents, LINK_WITHIN_MS);
+  const afterMs = Math.round(performance.now() - start);
+  say(`${fleet.online} of ${agents} linked after ${(afterMs / 1000).toFixed(1)} s`);
+  return afterMs;
+}
+
+/** Traffic for as long as was asked; in its middle, the way back and the way forward again. */
+async function during(
+  fleet: SimulatedFleet,
+  api: ControlApi,
+  config: SimulationConfig,
+  say: (line: string) => void,
+): Promise<SimulationResult['rollback']> {
+  const endMs = performance.now() + config.seconds * 1000;
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+  await pause((config.seconds * 1000) / 2);
+  let result: SimulationResult['rollback'] = null;
+  if (config.rollback !== null) {
+    const { deployment, version } = config.rollback;
+    const present = await api.deployedVersion(deployment);
+    const move = (to: number) =>
+      fleet.measure(() => api.rollback(deployment, to), ROLLBACK_WITHIN_MS);
+    // Not measured: the first one runs code that has never run.
+    await move(version);
+    await move(present);
+    const { afterMs } = await move(version);
+    result = spreadOf(afterMs);
+    await move(present);
+    say(`took "${deployment}" back: ${afterMs.length} agents confirmed`);
+  }
+  await pause(endMs - performance.now());
+  return result;
+}
+
+async function until(holds: () => boolean, withinMs: number): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!holds() && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}

@@ -1,0 +1,63 @@
+export interface ControlPlaneFigures {
+  readonly rssMB: number;
+  /** Resident memory more than before the first of them, by their number. */
+  readonly bytesPerAgent: number;
+  /** Of the worst quarter of a minute. */
+  readonly eventLoopDelayP99Ms: number;
+}
+
+export interface Spread {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly lastMs: number;
+  /** Agents that have said that they serve what was asked for. */
+  readonly confirmed: number;
+}
+
+export interface SimulationResult {
+  readonly agents: number;
+  readonly connected: number;
+  /** From the first start of an agent until the last was linked. */
+  readonly linkedAfterMs: number;
+  readonly windowsProduced: number;
+  readonly windowsMerged: number;
+  /** Not acknowledged two minutes after the last was made. */
+  readonly windowsWaiting: number;
+  readonly windowsDropped: number;
+  readonly duplicatesRefused: number;
+  readonly rollback: Spread | null;
+  readonly controlPlane: ControlPlaneFigures;
+  /** What agents could not do, and how often. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+/** @param afterMs ascending */
+export function spreadOf(afterMs: readonly number[]): Spread {
+  const at = (q: number) =>
+    Math.round(10 * (afterMs[Math.min(afterMs.length - 1, Math.floor(q * afterMs.length))] ?? 0)) /
+    10;
+  return { p50Ms: at(0.5), p99Ms: at(0.99), lastMs: at(1), confirmed: afterMs.length };
+}
+
+export function sayResult(result: SimulationResult): string {
+  const { agents, connected, windowsProduced, windowsMerged, rollback, controlPlane } = result;
+  const missing = windowsProduced - windowsMerged;
+  const exact =
+    missing === 0
+      ? 'exactly once each'
+      : `${Math.abs(missing)} ${missing > 0 ? 'missing' : 'too many'}`;
+  const lines = [
+    `agents         ${connected} of ${agents} linked, after ${(result.linkedAfterMs / 1000).toFixed(1)} s`,
+    `windows        ${windowsProduced} made, ${windowsMerged} merged: ${exact}; ${result.duplicatesRefused} came again`,
+    `control plane  ${controlPlane.rssMB} MB, ${controlPlane.bytesPerAgent} bytes an agent, event loop late by ${controlPlane.eventLoopDelayP99Ms} ms (p99 of the worst 15 s)`,
+  ];
+  if (rollback !== null) {
+    const { p50Ms, p99Ms, lastMs, confirmed } = rollback;
+    lines.push(
+      `rollback       ${confirmed} of ${agents} confirmed: p50 ${p50Ms} ms, p99 ${p99Ms} ms, last ${lastMs} ms`,
+    );
+  }
+  for (const [reason, times] of Object.entries(result.failures))
+    lines.push(`failed         ${times} × ${reason}`);
+  return `${lines.join('\n')}\n`;
+}

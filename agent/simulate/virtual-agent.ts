@@ -1,0 +1,233 @@
+import { join } from 'node:path';
+import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
+import type { HelloMessage } from '../../protocol/hello.ts';
+import type { ReportedDeployment } from '../../protocol/report.ts';
+import { messageOf } from '../error.ts';
+import { Identity, newBoot } from '../link/identity.ts';
+import { Link } from '../link/link.ts';
+import { Outbox } from '../link/outbox.ts';
+import { openDesired } from '../rollout/desired-store.ts';
+import type { Faults } from './config.ts';
+import { FaultySocket } from './faulty-socket.ts';
+import type { Versions } from './versions.ts';
+
+/** An outbox of this size holds hours of windows, and a process of 10,000 agents has room for them. */
+const OUTBOX_BYTES = 4 * 1024 * 1024;
+
+export interface VirtualAgentOptions {
+  readonly folder: string;
+  readonly name: string;
+  readonly controlUrl: string;
+  readonly joinToken: string;
+  readonly labels: Record<string, string>;
+  readonly faults: Faults;
+  readonly versions: Versions;
+  readonly random: () => number;
+  /** The agent has said that it serves a generation. */
+  onServing(generation: number): void;
+  onFailure(reason: string): void;
+}
+
+/** One agent without a model: link, identity and outbox are those of a real one. */
+export class VirtualAgent {
+  readonly #options: VirtualAgentOptions;
+  readonly #skewMs: number;
+  #running: { readonly link: Link; readonly outbox: Outbox; readonly identity: Identity } | null =
+    null;
+  #sockets: FaultySocket[] = [];
+  #downloadToken: string | null = null;
+  #desired: DesiredState | null = null;
+  #timers: NodeJS.Timeout[] = [];
+  /** Of the starts before this one. */
+  #producedBefore = 0;
+  #lostBefore = 0;
+
+  constructor(options: VirtualAgentOptions) {
+    this.#options = options;
+    this.#skewMs = Math.round((2 * options.random() - 1) * options.faults.skewMs);
+  }
+
+  get online(): boolean {
+    return this.#running?.link.online ?? false;
+  }
+
+  get produced(): number {
+    return this.#producedBefore + (this.#running?.outbox.produced ?? 0);
+  }
+
+  get pending(): number {
+    return this.#running?.outbox.pendingCount ?? 0;
+  }
+
+  /** Windows that the outbox had no room for. */
+  get lost(): number {
+    return this.#lostBefore + (this.#running?.outbox.dropped ?? 0);
+  }
+
+  /** Deployments that windows are sent for. */
+  get deployments(): readonly string[] {
+    return this.#desired?.deployments.map(({ name }) => name) ?? [];
+  }
+
+  async start(): Promise<void> {
+    const { folder, controlUrl, name, joinToken, labels } = this.#options;
+    const identity = await Identity.load(folder);
+    const boot = newBoot();
+    const outbox = await Outbox.open({
+      folder: join(folder, 'outbox'),
+      boot,
+      maxBytes: OUTBOX_BYTES,
+    });
+    const link = new Link({
+      controlUrl,
+      identity,
+      outbox,
+      boot,
+      join: { token: joinToken, name, labels },
+      capabilities: CAPABILITIES,
+      serving: () => null,
+      generation: () => this.#desired?.generation ?? 0,
+      onDesired: (message) => {
+        this.#accept(message, identity).catch((error: unknown) => this.#failed(error));
+      },
+      onCommand: async () => ({ ok: false, code: 'failed', message: 'a simulated agent' }),
+      onToken: (token) => {
+        this.#downloadToken = token;
+      },
+      onOnline: () => {
+        for (const socket of this.#sockets) socket.begin();
+        this.#report();
+      },
+      onSent: () => undefined,
+      log: () => undefined,
+      now: () => this.#now(),
+      connect: (url, options) => {
+        const { faults, random } = this.#options;
+        const socket = new FaultySocket(url, options, faults, random);
+        this.#sockets = [socket];
+        return socket;
+      },
+    });
+    this.#running = { link, outbox, identity };
+    link.start();
+    this.#watchClock();
+  }
+
+  #now(): number {
+    return Date.now() + this.#skewMs;
+  }
+
+  async #accept(message: DesiredMessage, identity: Identity): Promise<void> {
+    const { agent, controlKey } = identity;
+    if (agent === null || controlKey === null) return;
+    const desired = await openDesired(message.envelope, controlKey, agent);
+    if (this.#desired !== null && desired.generation < this.#desired.generation) return;
+    this.#desired = desired;
+    this.#report();
+    this.#watchClock();
+  }
+
+  #report(): void {
+    const desired = this.#desired;
+    if (desired === null || this.#running === null) return;
+    const { generation } = desired;
+    this.#running.link.send({
+      kind: 'report',
+      observed: generation,
+      applied: generation,
+      at: this.#now(),
+      deployments: desired.deployments.map(servingAll),
+    });
+    if (this.online) this.#options.onServing(generation);
+  }
+
+  /** One timer for each length of window, at multiples of it on the host's own clock. */
+  #watchClock(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    const lengths = new Set(this.#desired?.deployments.map(({ windowMs }) => windowMs));
+    this.#timers = [...lengths].map((windowMs) => this.#cutAt(windowMs));
+  }
+
+  #cutAt(windowMs: number): NodeJS.Timeout {
+    const now = this.#now();
+    const startMs = Math.floor(now / windowMs) * windowMs;
+    return setTimeout(
+      () => {
+        this.#cut(windowMs, startMs).catch((error: unknown) => this.#failed(error));
+        this.#timers.push(this.#cutAt(windowMs));
+      },
+      startMs + windowMs - now,
+    );
+  }
+
+  async #cut(windowMs: number, windowStartMs: number): Promise<void> {
+    const { versions, random } = this.#options;
+    const [running, token] = [this.#running, this.#downloadToken];
+    if (running === null || token === null) return;
+    for (const { name, arms, windowMs: length } of this.#desired?.deployments ?? []) {
+      if (length !== windowMs) continue;
+      for (const { arm, manifest, share } of arms) {
+        if (share === 0) continue;
+        const windows = await versions.windowsOf(manifest, token);
+        const body = windows[Math.floor(random() * windows.length)];
+        const clockAheadMs = running.link.clockAheadMs;
+        const place = { deployment: name, manifest, arm, windowStartMs, windowMs };
+        await running.outbox.append({ ...place, clockAheadMs, body });
+      }
+    }
+    running.link.flush();
+  }
+
+  /** Dies without a word, and comes back with what its disk has. */
+  async crash(): Promise<void> {
+    await this.#end();
+    await this.start();
+  }
+
+  async #end(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers = [];
+    const running = this.#running;
+    if (running === null) return;
+    this.#running = null;
+    for (const socket of this.#sockets) socket.terminate();
+    running.link.stop();
+    await running.outbox.close();
+    this.#producedBefore += running.outbox.produced;
+    this.#lostBefore += running.outbox.dropped;
+  }
+
+  /** Makes no more windows; what waits is still sent. */
+  stopTraffic(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers = [];
+    this.#desired = this.#desired === null ? null : { ...this.#desired, deployments: [] };
+  }
+
+  async stop(): Promise<void> {
+    await this.#end();
+  }
+
+  #failed(error: unknown): void {
+    this.#options.onFailure(messageOf(error));
+  }
+}
+
+const CAPABILITIES: HelloMessage['capabilities'] = {
+  runtime: 'node',
+  runtimeVersion: 'simulated',
+  platform: 'simulated',
+  cores: 1,
+  engines: 0,
+  providers: ['cpu'],
+};
+
+function servingAll({ name, arms }: DesiredState['deployments'][number]): ReportedDeployment {
+  return {
+    name,
+    arms: arms.map(({ arm, version, manifest, share }) => ({
+      ...{ arm, version, manifest, share },
+      state: 'serving' as const,
+    })),
+  };
+}
