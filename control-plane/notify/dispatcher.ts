@@ -41,6 +41,8 @@ export class Dispatcher {
   readonly #stopping = new AbortController();
   /** Times of the latest minute's attempts. A restart forgets them. */
   readonly #attempts = new Map<string, number[]>();
+  /** Attempts that have ended. */
+  #freed = 0;
   readonly #done: Promise<void>;
 
   constructor(deps: DispatcherDeps) {
@@ -60,6 +62,7 @@ export class Dispatcher {
     const busy = new Map<string, Promise<void>>();
     while (!signal.aborted) {
       const commits = store.commits;
+      const freed = this.#freed;
       let waitMs = IDLE_MS;
       try {
         const resumeAt = await this.#start(busy);
@@ -71,6 +74,8 @@ export class Dispatcher {
         onFailure('alert delivery', error);
         waitMs = MINUTE_MS;
       }
+      // A channel that became free while the queue was looked at was passed over.
+      if (this.#freed !== freed) continue;
       // An attempt's last commit comes before its channel is free: wait for either.
       const woken = new AbortController();
       const commit = store.nextCommit(commits, waitMs, AbortSignal.any([signal, woken.signal]));
@@ -96,7 +101,10 @@ export class Dispatcher {
       }
       const attempt = this.#attempt(row)
         .catch((error: unknown) => onFailure('alert delivery', error))
-        .finally(() => busy.delete(row.channel));
+        .finally(() => {
+          busy.delete(row.channel);
+          this.#freed += 1;
+        });
       busy.set(row.channel, attempt);
     }
     return resumeAt;

@@ -63,6 +63,39 @@ test('writes queue: fifty at once each see the one before, and a failed one leav
   expect(await currentGeneration(store.read)).toBe(49);
 });
 
+test('writes that wait share a commit, and each is undone alone', async () => {
+  const before = store.commits;
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 200 }, (_, at) =>
+      store.write(async (tx) => {
+        await nextGeneration(tx);
+        if (at % 10 === 3) throw new Error(`undone ${at}`);
+        // A second row of the same key: undoes this write, and no other.
+        if (at % 10 === 7) await tx.run(sql`insert into counters select * from counters`);
+        return at;
+      }),
+    ),
+  );
+  const rejected = outcomes.flatMap((each, at) => (each.status === 'rejected' ? [at] : []));
+  expect(rejected).toEqual(
+    outcomes.flatMap((_, at) => (at % 10 === 3 || at % 10 === 7 ? [at] : [])),
+  );
+  expect(await currentGeneration(store.read)).toBe(160);
+  expect(store.commits - before).toBeLessThan(40);
+});
+
+test('a write whose transaction is lost takes those of its group with it, and the next one runs', async () => {
+  const outcomes = await Promise.allSettled([
+    store.write((tx) => nextGeneration(tx)),
+    store.write(async (tx) => {
+      await tx.run(sql`rollback`);
+      await nextGeneration(tx);
+    }),
+  ]);
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(await store.write((tx) => nextGeneration(tx))).toBe(1);
+});
+
 test('readers go on while a transaction is open, and do not see it', async () => {
   await store.write(async (tx) => {
     await nextGeneration(tx);
