@@ -24,8 +24,8 @@ export async function mortgageBodies(): Promise<Buffer[]> {
 }
 
 /** Version 1 of the example with its manifest, profile and golden vectors, made in `folder`. */
-export function describeMortgage(folder: string): Promise<ModelFiles> {
-  return describeFile(folder, 'mortgage', join(EXAMPLE, 'v1.onnx'), {
+export function describeMortgage(folder: string, model = 'v1.onnx'): Promise<ModelFiles> {
+  return describeFile(folder, 'mortgage', join(EXAMPLE, model), {
     baseline: join(EXAMPLE, 'baseline.csv'),
     manifest: join(EXAMPLE, 'manifest.json'),
   });
