@@ -38,6 +38,7 @@ export class VirtualAgent {
   #downloadToken: string | null = null;
   #desired: DesiredState | null = null;
   #timers: NodeJS.Timeout[] = [];
+  #cutting: Promise<void> = Promise.resolve();
   /** Of the starts before this one. */
   #producedBefore = 0;
   #lostBefore = 0;
@@ -153,7 +154,9 @@ export class VirtualAgent {
     const startMs = Math.floor(now / windowMs) * windowMs;
     return setTimeout(
       () => {
-        this.#cut(windowMs, startMs).catch((error: unknown) => this.#failed(error));
+        this.#cutting = this.#cutting
+          .then(() => this.#cut(windowMs, startMs))
+          .catch((error: unknown) => this.#failed(error));
         this.#timers.push(this.#cutAt(windowMs));
       },
       startMs + windowMs - now,
@@ -172,6 +175,8 @@ export class VirtualAgent {
         const body = windows[Math.floor(random() * windows.length)];
         const clockAheadMs = running.link.clockAheadMs;
         const place = { deployment: name, manifest, arm, windowStartMs, windowMs };
+        // A process that has died makes no windows.
+        if (this.#running !== running) return;
         await running.outbox.append({ ...place, clockAheadMs, body });
       }
     }
@@ -190,6 +195,8 @@ export class VirtualAgent {
     const running = this.#running;
     if (running === null) return;
     this.#running = null;
+    // What was being written is on disk, or was never made.
+    await this.#cutting;
     for (const socket of this.#sockets) socket.terminate();
     running.link.stop();
     await running.outbox.close();
