@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   } else if (argv[0] === 'simulate') {
     letNewSpaceGrow();
     const { runSimulation } = await import('./simulate/main.ts');
-    process.exit(await runSimulation(argv.slice(1)));
+    process.exit(await runSimulation(argv.slice(1), process.env));
   } else if (argv.includes('--help')) {
     process.stdout.write(AGENT_USAGE);
   } else {

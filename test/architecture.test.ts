@@ -34,7 +34,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   nodemailer: /^control-plane\/notify\/email\.ts$/,
   'onnxruntime-node': /^agent\/engine\/model\/(runtime-node|native-run)\.ts$/,
   pino: /^(agent|control-plane)\/main\.ts$|^control-plane\/cli\//,
-  ws: /^(agent\/link\/link\.ts$|control-plane\/link\/)/,
+  ws: /^agent\/(link\/link|simulate\/faulty-socket)\.ts$|^control-plane\/link\//,
   zod: /./,
   'node:child_process':
     /^control-plane\/cli\/|^agent\/(engine\/pool\/engine-process|command\/tuning-process)\.ts$/,

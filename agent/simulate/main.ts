@@ -17,13 +17,16 @@ const ROLLBACK_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 100;
 
 /** `simulate`: runs a fleet of virtual agents. Returns the exit code. */
-export async function runSimulation(argv: readonly string[]): Promise<number> {
+export async function runSimulation(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
   if (argv.includes('--help')) {
     process.stdout.write(SIMULATE_USAGE);
     return 0;
   }
   try {
-    const config = readSimulationConfig(argv, process.env);
+    const config = readSimulationConfig(argv, env);
     const isJson = argv.includes('--json');
     const say = (line: string) => {
       if (!isJson) process.stderr.write(`${line}\n`);
