@@ -1,9 +1,11 @@
 import { mkdirSync } from 'node:fs';
+import { globalAgent } from 'node:https';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { DesiredMessage } from '../protocol/desired.ts';
 import type { Monitoring } from '../protocol/monitoring.ts';
+import { fingerprintOf } from '../protocol/signing.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { CommandRunner } from './command/run-command.ts';
 import type { AgentConfig } from './config.ts';
@@ -64,6 +66,9 @@ export class Supervisor {
     log: Logger,
   ): Promise<Supervisor> {
     const identity = await Identity.load(config.dataFolder);
+    log.info({ fingerprint: await fingerprintOf(identity.key.publicKey) }, 'identity');
+    // Downloads go by the global agent. Nothing else of this process speaks TLS, and engines are processes of their own.
+    if (config.ca !== null) globalAgent.options.ca = config.ca;
     const boot = newBoot();
     const outbox = await Outbox.open(join(config.dataFolder, 'outbox'), boot);
     const journalFolder = join(config.dataFolder, 'engines');
@@ -105,6 +110,7 @@ export class Supervisor {
     this.#commands = new CommandRunner({
       plan: () => this.#convergence.serving,
       filesOf: (manifest) => this.#convergence.filesOf(manifest),
+      rotateKey: async () => (await identity.prepareRotation()).publicKey,
     });
     this.#link = config.controlUrl === null ? null : this.#createLink(config.controlUrl, boot);
   }
@@ -172,6 +178,7 @@ export class Supervisor {
       outbox: this.#outbox,
       join,
       boot,
+      ca: config.ca,
       capabilities: {
         runtime: 'node',
         runtimeVersion: process.version,

@@ -45,12 +45,11 @@ function sayDeployments(terminal: Terminal, deployments: readonly DeploymentStat
 
 function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
   terminal.say(`\n${terminal.paint('dim', 'AGENTS')}`);
-  if (agents.length === 0) terminal.say('none yet: driftline join-token');
-  const rows = agents.map((agent) => [
+  const present = agents.filter(({ state }) => state !== 'revoked');
+  if (present.length === 0) terminal.say('none yet: driftline join-token');
+  const rows = present.map((agent) => [
     terminal.paint('bold', agent.name),
-    agent.connected
-      ? terminal.paint('green', 'connected')
-      : terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`),
+    linkOf(terminal, agent),
     agent.serving ?? 'not serving',
     Object.entries(agent.labels)
       .map(([key, value]) => `${key}=${value}`)
@@ -58,4 +57,13 @@ function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
     terminal.paint('dim', agent.id),
   ]);
   if (rows.length > 0) terminal.say(table(rows));
+}
+
+function linkOf(terminal: Terminal, agent: AgentView): string {
+  if (agent.state === 'pending') {
+    return terminal.paint('yellow', `waits for approval of ${agent.fingerprint.slice(0, 16)}`);
+  }
+  return agent.connected
+    ? terminal.paint('green', 'connected')
+    : terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
 }

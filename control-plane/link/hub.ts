@@ -16,10 +16,12 @@ import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
 import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
-import { allAgents, findAgent } from '../store/agents.ts';
+import { allAgents, findAgent, inService } from '../store/agents.ts';
+import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
 import type { DesiredRow } from '../store/desired.ts';
-import { admit } from './admission.ts';
+import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
+import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { Reports } from './reports.ts';
@@ -37,6 +39,8 @@ export interface HubDeps {
   /** The bytes of a stored artifact; rejects when there is none. */
   readonly readArtifact: (digest: Digest) => Promise<Uint8Array>;
   readonly log: Logger;
+  /** Whom it lets in; default: whoever brings a token, of any protocol. */
+  readonly admission?: AdmissionPolicy;
   readonly now?: () => number;
   readonly helloTimeoutMs?: number;
   readonly pingIntervalMs?: number;
@@ -56,6 +60,7 @@ export interface HubDeps {
 export async function createHub(deps: HubDeps): Promise<Hub> {
   const { store, key, log } = deps;
   const now = deps.now ?? Date.now;
+  const policy = deps.admission ?? OPEN_ADMISSION;
   const onFailure = (where: string, error: unknown) => log.error({ err: error, where }, 'failed');
   const sessions = new Sessions();
   const connected = () => sessions.connected();
@@ -99,11 +104,12 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
 
   const sessionDeps: SessionDeps = {
-    controlKey: key.publicKey,
+    key,
     helloTimeoutMs: deps.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
     pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
-    admit: (nonce, hello) => admit(store, key, nonce, hello, now()),
+    admit: (nonce, hello) => admit(store, key, nonce, hello, policy, now()),
     onJoined: (session, agent) => welcome(session, agent),
+    onHeld: (session, agent) => hold(session, agent),
     onReport: (agent, report) => reports.take(agent, report),
     onTelemetry: (agent, telemetry) => ingest.add(itemOf(agent, telemetry)),
     onEvent: (agent, event) => reports.event(agent, event),
@@ -119,7 +125,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   };
 
   async function greet(session: Session, agent: AgentId): Promise<void> {
-    session.send({
+    await session.answer({
       kind: 'welcome',
       protocol: session.protocol,
       agent,
@@ -128,21 +134,38 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     });
   }
 
+  async function hold(session: Session, agent: AgentId): Promise<void> {
+    await session.answer({ kind: 'pending', agent });
+    sessions.hold(agent, session);
+    // An operator may have decided before this link was in the list.
+    const row = await findAgent(store.read, agent);
+    if (row !== null && row.revokedAt !== null) session.revoke(REVOKED);
+    else if (row !== null && row.approvedAt !== null) session.approved();
+  }
+
   async function welcome(session: Session, agent: AgentId): Promise<void> {
     const row = await findAgent(store.read, agent);
     if (row !== null) roster.add(row);
     await greet(session, agent);
     // A new host has no document yet, an old one may have missed a change of its own labels.
-    await publisher.change(now(), async () => undefined, undefined, agent);
+    await publisher.change(now(), async () => undefined, undefined, { agent, held: session.held });
     // It may have gone while its document was made.
     if (session.agent !== agent) return;
     sessions.join(agent, session);
+    const latest = await findAgent(store.read, agent);
+    if (latest === null || latest.revokedAt !== null) {
+      // Revoked between its hello and this link's place in the list.
+      roster.remove(agent);
+      session.revoke(REVOKED);
+      return;
+    }
     const document = await publisher.current(agent);
     if (document !== null) session.send(desiredMessage(document));
     fleet.wake();
   }
 
-  for (const row of await allAgents(store.read)) roster.add(row);
+  await store.write((tx) => raiseGeneration(tx, now()));
+  for (const row of await allAgents(store.read)) if (inService(row)) roster.add(row);
   await publisher.load();
   await driver.restore();
   await fleet.reconcile('start');
@@ -165,9 +188,17 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     perMessageDeflate: false,
     maxPayload: MAX_FRAME_BYTES,
   });
+  const agents = new AgentDesk({
+    ...{ store, publisher, roster, sessions, commands, now },
+    onLeft: () => {
+      driver.settle();
+      fleet.wake();
+    },
+  });
   return {
     rollouts: driver,
     fleet,
+    agents,
     commands,
     monitoring: new MonitoringReader(store, shapeOf),
     handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -3,7 +3,8 @@
  *
  *                      hello                accepted
  *     awaiting-hello ─────────▶ verifying ───────────▶ joined ──┐ report, telemetry, event, result
- *          │                       │                    │  ▲────┘
+ *          │                       │  │ held    accepted│ ▲ ▲────┘
+ *          │                       │  └─────▶ pending ──┼─┘
  *          │ timeout, other        │ denied, other      │ hello, replaced
  *          └───────────────────────┴────────┬───────────┘
  *                                           ▼     lost, shutdown: from everywhere
@@ -18,6 +19,8 @@ import type { AgentId, BootId } from '../../protocol/ids.ts';
 export type SessionState =
   | { readonly kind: 'awaiting-hello' }
   | { readonly kind: 'verifying' }
+  /** Known, and waiting for an operator. The link is held; nothing is said on it. */
+  | { readonly kind: 'pending'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'joined'; readonly agent: AgentId; readonly boot: BootId }
   /** `code` null: the other side went away. */
   | { readonly kind: 'closed'; readonly code: LinkErrorCode | null };
@@ -29,6 +32,7 @@ export type SessionEvent =
   | { readonly kind: 'event' }
   | { readonly kind: 'result' }
   | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
+  | { readonly kind: 'held'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
   | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' }
   | { readonly kind: 'timeout' }
@@ -73,11 +77,21 @@ const TRANSITIONS: Table = {
     ...beforeJoin,
     hello: () => ({ kind: 'verifying' }),
     accepted: stay,
+    held: stay,
   },
   verifying: {
     ...beforeJoin,
     hello: close('unexpected-message'),
     accepted: (_, event) => ({ kind: 'joined', agent: event.agent, boot: event.boot }),
+    held: (_, event) => ({ kind: 'pending', agent: event.agent, boot: event.boot }),
+  },
+  pending: {
+    ...beforeJoin,
+    hello: close('unexpected-message'),
+    accepted: ({ agent, boot }) => ({ kind: 'joined', agent, boot }),
+    held: stay,
+    // The hello came; a person may take a day.
+    timeout: stay,
   },
   joined: {
     ...ending,
@@ -87,6 +101,7 @@ const TRANSITIONS: Table = {
     event: stay,
     result: stay,
     accepted: stay,
+    held: stay,
     denied: closeAs,
     // The hello timer may fire in the same turn in which the hello was accepted.
     timeout: stay,
@@ -98,6 +113,7 @@ const TRANSITIONS: Table = {
     event: stay,
     result: stay,
     accepted: stay,
+    held: stay,
     denied: stay,
     malformed: stay,
     timeout: stay,
@@ -130,6 +146,7 @@ export function retryAfterMs(code: LinkErrorCode): number | null {
     'bad-join-token': null,
     'unknown-agent': null,
     revoked: null,
+    'pending-approval': 30_000,
     // Somebody else came with the same key: fighting over it helps nobody.
     replaced: 30_000,
     'hello-timeout': 1_000,

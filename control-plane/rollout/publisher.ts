@@ -2,7 +2,8 @@ import type { DesiredDeployment, DesiredState } from '../../protocol/desired.ts'
 import type { AgentId } from '../../protocol/ids.ts';
 import { type SigningKey, seal } from '../../protocol/signing.ts';
 import { ControlError } from '../error.ts';
-import { type AgentRow, allAgents } from '../store/agents.ts';
+import { type AgentRow, allAgents, inService } from '../store/agents.ts';
+import { type Assignment, insertAssignments } from '../store/assignments.ts';
 import { currentGeneration, nextGeneration } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
 import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
@@ -32,6 +33,12 @@ export interface Change<T> {
 export interface InForce {
   readonly generation: number;
   readonly requestedAtMs: number;
+}
+
+/** One host, and the generation that it has: an older document, put back from a backup, would be refused there. */
+export interface OneHost {
+  readonly agent: AgentId;
+  readonly held: number;
 }
 
 /** Told of new documents after the commit and before the first byte leaves. */
@@ -75,7 +82,7 @@ export class Publisher {
     now: number,
     work: (tx: Transaction) => Promise<T>,
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
-    only: AgentId | null = null,
+    only: OneHost | null = null,
   ): Promise<Change<T>> {
     const { rows, ...change } = await this.#store.write(async (tx) => {
       const result = await work(tx);
@@ -91,27 +98,40 @@ export class Publisher {
     return change;
   }
 
+  /** A host that is out of service follows no document. */
+  forget(agent: AgentId): void {
+    this.#inForce.delete(agent);
+  }
+
   /** The document in force for a host that just linked. */
   async current(agent: AgentId): Promise<DesiredRow | null> {
     return findDesired(this.#store.read, agent);
   }
 
-  async #documents(tx: Transaction, now: number, only: AgentId | null): Promise<DesiredRow[]> {
+  async #documents(tx: Transaction, now: number, only: OneHost | null): Promise<DesiredRow[]> {
     const fleet = await fleetPlan(tx);
-    const present = only === null ? await allDesired(tx) : [await findDesired(tx, only)];
+    const present = only === null ? await allDesired(tx) : [await findDesired(tx, only.agent)];
     const current = new Map(present.flatMap((row) => (row === null ? [] : [[row.agentId, row]])));
     const rows: DesiredRow[] = [];
+    const assignments: Assignment[] = [];
     for (const agent of fleet.agents) {
-      if (only !== null && agent.id !== only) continue;
+      if (only !== null && agent.id !== only.agent) continue;
       const deployments = fleet.desiredOf(agent);
       const hash = contentHash(deployments);
       const old = current.get(agent.id);
-      const fresh = old !== undefined && now < old.issuedAt + DESIRED_LIFE_MS / 2;
+      const fresh =
+        old !== undefined &&
+        now < old.issuedAt + DESIRED_LIFE_MS / 2 &&
+        old.generation >= (only?.held ?? 0);
       if (fresh && old.contentHash === hash) continue;
       const row = await this.#sign(tx, agent.id, deployments, hash, now);
       await putDesired(tx, row);
       rows.push(row);
+      for (const { name } of deployments) {
+        assignments.push({ agentId: agent.id, deployment: name });
+      }
     }
+    await insertAssignments(tx, assignments);
     return rows;
   }
 
@@ -144,7 +164,7 @@ interface FleetPlan {
 }
 
 async function fleetPlan(db: Reader): Promise<FleetPlan> {
-  const agents = (await allAgents(db)).filter((agent) => agent.revokedAt === null);
+  const agents = (await allAgents(db)).filter(inService);
   const deployments = await deploymentPlans(db);
   const rollouts = (await liveRollouts(db)).map((row) => planOf(parseRollout(row)));
   const refused = new Set((await allRefusals(db)).map(refusalKey));

@@ -19,3 +19,8 @@ export async function findDesired(db: Reader, agentId: AgentId): Promise<Desired
 export async function allDesired(db: Reader): Promise<DesiredRow[]> {
   return db.select().from(desired);
 }
+
+/** The document of an agent that is out of service: nobody may follow it, and nothing be downloaded by it. */
+export async function deleteDesired(tx: Transaction, agentId: AgentId): Promise<void> {
+  await tx.delete(desired).where(eq(desired.agentId, agentId));
+}

@@ -125,7 +125,19 @@ export const agents = sqliteTable('agents', {
   appliedAt: integer('applied_at'),
   /** The wire it spoke when it last said hello: what its document may hold. */
   protocol: integer('protocol').notNull().default(1),
+  /** When it was let in; null: it waits for an operator to look at its fingerprint. */
+  approvedAt: integer('approved_at'),
 });
+
+/** Deployments that an agent's documents name or named: whose windows it may send. */
+export const assignments = sqliteTable(
+  'assignments',
+  {
+    agentId: text('agent_id').notNull(),
+    deployment: text('deployment').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.agentId, t.deployment] })],
+);
 
 /** Single-use admission of a new agent. Only the SHA-256 of the secret is kept. */
 export const joinTokens = sqliteTable('join_tokens', {
@@ -137,6 +149,8 @@ export const joinTokens = sqliteTable('join_tokens', {
   expiresAt: integer('expires_at').notNull(),
   usedAt: integer('used_at'),
   usedBy: text('used_by'),
+  /** Whoever joins with it waits for an operator. */
+  requireApproval: integer('require_approval', { mode: 'boolean' }).notNull().default(false),
 });
 
 /** The document in force for each agent, as it was signed. */

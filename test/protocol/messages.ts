@@ -31,6 +31,8 @@ const anyHello = fc.record({
   agent: fc.option(anyAgent),
   publicKey: bytes(32),
   proof: bytes(64),
+  nonce: bytes(32),
+  rotation: fc.option(fc.record({ previousKey: bytes(32), signature: bytes(64) })),
   join: fc.option(
     fc.record({
       token: fc.string({ maxLength: 256 }),
@@ -129,7 +131,10 @@ const anyResult = fc.record({
   outcome: fc.oneof(
     fc.record({
       ok: fc.constant(true as const),
-      value: fc.record({ name: fc.constant('tune' as const), tuning: anyTuning }),
+      value: fc.oneof(
+        fc.record({ name: fc.constant('tune' as const), tuning: anyTuning }),
+        fc.record({ name: fc.constant('rotate-key' as const), publicKey: bytes(32) }),
+      ),
     }),
     fc.record({
       ok: fc.constant(false as const),
@@ -160,6 +165,12 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     agent: anyAgent,
     serverTimeMs: anyTime,
     downloadToken: fc.string({ maxLength: 1024 }),
+    signature: bytes(64),
+  }),
+  pending: fc.record({
+    kind: fc.constant('pending' as const),
+    agent: anyAgent,
+    signature: bytes(64),
   }),
   desired: fc.record({
     kind: fc.constant('desired' as const),
@@ -169,7 +180,10 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     kind: fc.constant('command' as const),
     id: anyCommandId,
     deadline: anyTime,
-    command: fc.record({ name: fc.constant('tune' as const), deployment: anyName }),
+    command: fc.oneof(
+      fc.record({ name: fc.constant('tune' as const), deployment: anyName }),
+      fc.record({ name: fc.constant('rotate-key' as const) }),
+    ),
   }),
   ack: fc.record({
     kind: fc.constant('ack' as const),
@@ -181,6 +195,7 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     code: fc.constantFrom(...linkErrorCodeSchema.options),
     detail: anyText,
     retryAfterMs: fc.oneof(fc.constant(null), fc.integer({ min: 0 })),
+    signature: bytes(64),
   }),
 };
 

@@ -79,9 +79,10 @@ export class ControlFixture {
   }
 
   /** Cuts every link and opens the same folder again. Store and hub end in order: kill -9 is tested on real processes, in test/system. */
-  async restart(): Promise<void> {
+  async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
     for (const agent of this.agents) await agent.cut();
     await this.#stop();
+    await between();
     const started = await begin(this.dir, this.#artifacts, this.#change);
     ({ store: this.store, key: this.key, hub: this.hub, url: this.url } = started);
     this.#server = started.server;

@@ -30,6 +30,7 @@ beforeEach(async () => {
     outbox,
     join: null,
     boot: '00112233aabbccdd',
+    ca: null,
     capabilities: {
       runtime: 'node',
       runtimeVersion: 'v20',
@@ -67,7 +68,7 @@ async function online(): Promise<void> {
   await control.until(() => control.connections >= links);
   control.challenge();
   await control.heardOf('hello', links);
-  control.welcome();
+  await control.welcome();
 }
 
 const command = (digit: string): CommandMessage => ({

@@ -2,11 +2,20 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { DownMessage } from '../../../protocol/down.ts';
+import { type Answer, hashFrame, proveAnswer } from '../../../protocol/handshake.ts';
+import type { WelcomeMessage } from '../../../protocol/hello.ts';
 import { generateSigningKey, type SigningKey } from '../../../protocol/signing.ts';
 import type { UpMessage } from '../../../protocol/up.ts';
 import { decodeUp, encodeDown } from '../../../protocol/wire.ts';
 
 type Up<K extends UpMessage['kind']> = Extract<UpMessage, { kind: K }>;
+
+export const AGENT = `agt_${'c'.repeat(24)}`;
+
+/** At this control plane it is 1970. */
+export const WELCOME: WelcomeMessage = {
+  ...{ kind: 'welcome', protocol: 3, agent: AGENT, serverTimeMs: 0, downloadToken: 'dld_t' },
+};
 
 /** The other end of an agent's link over a real socket: says what a test tells it to, and keeps what it hears. */
 export class ControlEnd {
@@ -14,6 +23,8 @@ export class ControlEnd {
   readonly heard: UpMessage[] = [];
   readonly #server: WebSocketServer;
   #socket: WebSocket | null = null;
+  #challenge: Uint8Array = new Uint8Array();
+  #hello: Uint8Array = new Uint8Array();
   #wake: (() => void)[] = [];
   connections = 0;
   closed = 0;
@@ -25,7 +36,10 @@ export class ControlEnd {
       this.#socket = socket;
       this.connections += 1;
       socket.on('message', (data) => {
-        this.heard.push(decodeUp(new Uint8Array(data as Buffer)));
+        const frame = new Uint8Array(data as Buffer);
+        const message = decodeUp(frame);
+        if (message.kind === 'hello') this.#hello = frame;
+        this.heard.push(message);
         this.#changed();
       });
       socket.on('close', () => {
@@ -69,12 +83,23 @@ export class ControlEnd {
 
   challenge(controlKey = this.key.publicKey): void {
     const nonce = new Uint8Array(32).fill(this.connections);
-    this.say({ kind: 'challenge', nonce, controlKey, protocols: { min: 1, max: 1 } });
+    const protocols = { min: 1, max: 3 };
+    this.#challenge = encodeDown({ kind: 'challenge', nonce, controlKey, protocols }).slice();
+    this.#socket?.send(this.#challenge);
   }
 
-  welcome(): void {
-    const agent = `agt_${'c'.repeat(24)}`;
-    this.say({ kind: 'welcome', protocol: 1, agent, serverTimeMs: 0, downloadToken: 'dld_t' });
+  /** What this control plane answers to the latest hello, with the proof of its key or of another. */
+  async answer(answer: Answer, key = this.key): Promise<void> {
+    this.say(await this.proven(answer, key));
+  }
+
+  async proven<T extends Answer>(answer: T, key = this.key): Promise<T> {
+    const [challenge, hello] = [await hashFrame(this.#challenge), await hashFrame(this.#hello)];
+    return proveAnswer(key, { challenge, hello }, answer);
+  }
+
+  welcome(key = this.key): Promise<void> {
+    return this.answer(WELCOME, key);
   }
 
   hangUp(): void {

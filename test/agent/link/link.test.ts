@@ -8,9 +8,13 @@ import { Outbox } from '../../../agent/link/outbox.ts';
 import { helloTranscript } from '../../../protocol/hello.ts';
 import { fingerprintOf, generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
 import { telemetry } from '../../protocol/messages.ts';
-import { ControlEnd } from './control-end.ts';
+import { ControlEnd, WELCOME } from './control-end.ts';
 
 const BOOT = '00112233aabbccdd';
+const REVOKED = {
+  ...{ kind: 'refused' as const, code: 'revoked' as const, detail: 'by hand' },
+  retryAfterMs: null,
+};
 
 let folder: string;
 let control: ControlEnd;
@@ -49,6 +53,7 @@ function start(token: string | null): void {
     outbox,
     join: token === null ? null : { token, name: 'edge-1', labels: { site: 'lab' } },
     boot: BOOT,
+    ca: null,
     capabilities: {
       runtime: 'node',
       runtimeVersion: 'v20',
@@ -76,7 +81,7 @@ async function online(): Promise<void> {
   await control.until(() => control.connections > 0);
   control.challenge();
   await control.heardOf('hello', control.connections);
-  control.welcome();
+  await control.welcome();
 }
 
 const append = (windowStartMs: number) => {
@@ -167,7 +172,7 @@ describe('a host that has joined', () => {
     await control.until(() => control.closed === 1);
     expect(desired).toBe(0);
     await control.until(() => control.connections === 2);
-    control.welcome();
+    control.say(WELCOME);
     await control.until(() => control.closed === 2);
     expect(control.heard).toEqual([]);
   });
@@ -175,7 +180,9 @@ describe('a host that has joined', () => {
   it('LINK-3: does not come back when told not to, and says why', async () => {
     start(null);
     await control.until(() => control.connections === 1);
-    control.say({ kind: 'refused', code: 'revoked', detail: 'by hand', retryAfterMs: null });
+    control.challenge();
+    await control.heardOf('hello');
+    await control.answer(REVOKED);
     control.hangUp();
     await control.until(() => control.closed === 1);
     // The first wait of a link that does come back is below 500 ms.
@@ -183,7 +190,7 @@ describe('a host that has joined', () => {
     expect(control.connections).toBe(1);
     expect(logged).toContainEqual({
       message: 'refused by the control plane',
-      detail: '{"code":"revoked","detail":"by hand"}',
+      detail: '{"code":"revoked","detail":"by hand","proven":true}',
     });
   });
 
