@@ -17,11 +17,13 @@ import { LabelDesk } from './labels/label-desk.ts';
 import { Identity, newBoot } from './link/identity.ts';
 import { Link } from './link/link.ts';
 import { Outbox } from './link/outbox.ts';
+import { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { Convergence } from './rollout/convergence.ts';
-import { DesiredStore, openDesired } from './rollout/desired-store.ts';
+import { DesiredGate, Equivocation } from './rollout/desired-gate.ts';
+import { DesiredStore } from './rollout/desired-store.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
 import { VersionShelf } from './rollout/version-shelf.ts';
 import { ArtifactStore } from './store/artifacts.ts';
@@ -50,6 +52,9 @@ export class Supervisor {
   readonly #windows: WindowKeeper;
   readonly #labels: LabelDesk;
   readonly #desiredStore: DesiredStore;
+  readonly #trust: TrustStore;
+  readonly #gate: DesiredGate;
+  #expiry: NodeJS.Timeout | null = null;
   readonly #pool: EnginePool;
   readonly #convergence: Convergence;
   readonly #commands: CommandRunner;
@@ -73,22 +78,30 @@ export class Supervisor {
     const outbox = await Outbox.open(join(config.dataFolder, 'outbox'), boot);
     const journalFolder = join(config.dataFolder, 'engines');
     mkdirSync(journalFolder, { recursive: true, mode: 0o700 });
-    return new Supervisor(config, { ...program, journalFolder }, log, identity, outbox, boot);
+    const trust = await TrustStore.load(config.dataFolder);
+    const who = { identity, trust, boot };
+    return new Supervisor(config, { ...program, journalFolder }, log, who, outbox);
   }
 
   private constructor(
     config: AgentConfig,
     program: EngineProgram,
     log: Logger,
-    identity: Identity,
+    { identity, trust, boot }: { identity: Identity; trust: TrustStore; boot: string },
     outbox: Outbox,
-    boot: string,
   ) {
     this.#config = config;
     this.#log = log;
     this.#identity = identity;
     this.#outbox = outbox;
+    this.#trust = trust;
     this.#desiredStore = new DesiredStore(config.dataFolder);
+    this.#gate = new DesiredGate({
+      store: this.#desiredStore,
+      trust,
+      agent: () => identity.agent,
+      labels: config.labels,
+    });
     this.#windows = new WindowKeeper({
       outbox,
       onKept: () => this.#link?.flush(),
@@ -175,6 +188,7 @@ export class Supervisor {
     return new Link({
       controlUrl,
       identity: this.#identity,
+      trust: this.#trust,
       outbox: this.#outbox,
       join,
       boot,
@@ -219,15 +233,13 @@ export class Supervisor {
   }
 
   async #restore(): Promise<void> {
-    const { agent, controlKey } = this.#identity;
-    if (agent === null || controlKey === null) return;
+    if (this.#identity.agent === null) return;
     const lastGood = await this.#desiredStore.loadLastGood();
-    const desired = await this.#desiredStore
-      .loadDesired(controlKey, agent)
-      .catch((error: unknown) => {
-        this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
-        return null;
-      });
+    const desired = await this.#gate.restore().catch((error: unknown) => {
+      this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
+      return null;
+    });
+    if (desired !== null) this.#watchExpiry(desired.desired.expiresAt);
     await this.#convergence.restore(lastGood, desired);
   }
 
@@ -237,31 +249,33 @@ export class Supervisor {
       .then(() => this.#accept(message))
       .catch((error: unknown) => {
         this.#log.warn({ reason: messageOf(error) }, 'desired state refused');
-        this.#event('desired-refused', messageOf(error));
+        const name = error instanceof Equivocation ? 'equivocation' : 'desired-refused';
+        this.#event(name, messageOf(error));
       });
   }
 
   async #accept(message: DesiredMessage): Promise<void> {
-    const { agent, controlKey } = this.#identity;
-    if (agent === null || controlKey === null || this.#stopping) return;
-    const desired = await openDesired(message.envelope, controlKey, agent);
-    const { generation, expiresAt } = desired;
-    const held = this.#convergence.generation;
-    if (generation < held) {
-      throw new Error(
-        `generation ${generation} is older than ${held}, which this host has accepted`,
-      );
-    }
-    if (generation === held) {
+    if (this.#stopping) return;
+    const accepted = await this.#gate.take(message);
+    if (accepted === null) {
       this.#convergence.report();
       return;
     }
-    if (expiresAt < Date.now()) {
-      throw new Error(`generation ${generation} expired at ${new Date(expiresAt).toISOString()}`);
-    }
-    const saved = this.#desiredStore.saveDesired(message.envelope);
-    void this.#convergence.want(desired);
-    await saved;
+    this.#watchExpiry(accepted.desired.expiresAt);
+    void this.#convergence.want(accepted);
+  }
+
+  /** Frozen: somebody withholds newer documents, or the control plane is away. What runs goes on. */
+  #watchExpiry(expiresAt: number): void {
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
+    // Past 2^31 ms a timer fires at once.
+    const waitMs = Math.min(Math.max(expiresAt - Date.now(), 0), 2 ** 31 - 1);
+    this.#expiry = setTimeout(() => {
+      const detail = `STALE: the desired state expired at ${new Date(expiresAt).toISOString()}; what runs goes on, and nothing new is installed`;
+      this.#log.error({ detail }, 'stale');
+      this.#event('stale', detail);
+      this.#convergence.report();
+    }, waitMs);
   }
 
   #engineDied(death: EngineDeath): void {
@@ -301,6 +315,7 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#convergence.stop();
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
     this.#commands.stop();
     this.#metrics?.close();
     await this.#pool.stop();

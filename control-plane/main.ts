@@ -17,9 +17,9 @@ import { createHub } from './link/hub.ts';
 import { type Notify, startNotify } from './notify/desk.ts';
 import { Blobs } from './store/blobs.ts';
 import { Store } from './store/database.ts';
-import { loadSigningKey } from './store/signing-key.ts';
 import { createToken, hasTokens } from './store/tokens.ts';
 import { readTls } from './tls.ts';
+import { Trust } from './trust/trust.ts';
 
 export interface ControlPlane {
   readonly url: string;
@@ -42,11 +42,11 @@ const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 export async function startControlPlane(config: ControlConfig, log: Logger): Promise<ControlPlane> {
   const store = await Store.open(config.dataDir);
   try {
-    const key = await loadSigningKey(config.dataDir);
+    const trust = await Trust.open(store, config.dataDir, Date.now());
     const blobs = new Blobs(config.dataDir);
     const hub = await createHub({
       store,
-      key,
+      trust,
       log,
       keepWindowsMs: config.keepWindowsMs,
       admission: config.admission,
@@ -68,7 +68,8 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       notify,
       store,
       blobs,
-      key,
+      key: trust.online,
+      trust,
       hostNames,
       log,
       now: Date.now,

@@ -15,6 +15,8 @@ export const refusalCodeSchema = z.enum([
   'golden-mismatch',
   'warmup-failed',
   'engine-crashed',
+  /** No release that the pinned root stands behind covers it here. */
+  'not-released',
 ]);
 export type RefusalCode = z.infer<typeof refusalCodeSchema>;
 
@@ -56,6 +58,7 @@ export type ProtocolErrorKind =
   | 'not-msgpack'
   | 'schema'
   | 'signature'
+  | 'trust'
   | 'onnx'
   | 'tensor'
   | 'manifest'

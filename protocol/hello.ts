@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { bytesSchema } from './bytes.ts';
 import { agentIdSchema, bootIdSchema, labelsSchema, nameSchema, timestampSchema } from './ids.ts';
+import { MAX_ROOTS } from './limits.ts';
+import { signedSchema } from './trust/signed.ts';
 
 /** Control plane speaks first: a nonce to sign, and the key that signs everything it will say. */
 export const challengeMessageSchema = z.object({
@@ -8,6 +10,8 @@ export const challengeMessageSchema = z.object({
   nonce: bytesSchema(32, true),
   controlKey: bytesSchema(32, true),
   protocols: z.object({ min: z.int(), max: z.int() }),
+  /** The chain of roots, oldest first: the newest says that `controlKey` is an online key. */
+  roots: z.array(signedSchema).max(MAX_ROOTS).optional(),
 });
 export type ChallengeMessage = z.infer<typeof challengeMessageSchema>;
 

@@ -5,7 +5,8 @@
  * 1  challenge, hello, welcome, desired, report, telemetry, event, ack, refused
  * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
  * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
- *    the control plane signs its answer to a hello; pending; keys of agents that rotate
+ *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
+ *    state signed in batches; `stale`
  */
 export const PROTOCOL_VERSION = 3;
 
@@ -20,3 +21,6 @@ export const COMMAND_SINCE = { tune: 2, 'rotate-key': 3 } as const;
 
 /** From which version on an agent holds its link while it waits for approval. */
 export const PENDING_SINCE = 3;
+
+/** From which version on an agent reads documents that are signed in a batch, and what is released. */
+export const BATCHES_SINCE = 3;

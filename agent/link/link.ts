@@ -26,10 +26,12 @@ import {
   waitAfterRefusalMs,
 } from './link-state.ts';
 import type { Outbox } from './outbox.ts';
+import type { Anchor, TrustStore } from './trust-store.ts';
 
 export interface LinkOptions {
   readonly controlUrl: string;
   readonly identity: Identity;
+  readonly trust: TrustStore;
   readonly outbox: Outbox;
   readonly join: HelloMessage['join'];
   readonly boot: string;
@@ -63,7 +65,11 @@ export class Link {
   #retryAfterMs = 0;
   #receiving: Promise<void> = Promise.resolve();
   /** What the control plane must have signed by whatever it answers. */
-  #handshake: { readonly controlKey: Uint8Array; readonly frames: Frames } | null = null;
+  #handshake: {
+    readonly controlKey: Uint8Array;
+    readonly anchor: Anchor;
+    readonly frames: Frames;
+  } | null = null;
   /** How far this host's clock is ahead of the control plane's. */
   #clockAheadMs = 0;
   /** How many items at the head of the outbox are on the wire in this connection. */
@@ -203,7 +209,7 @@ export class Link {
   async #prove(socket: WebSocket, challenge: ChallengeMessage, hash: Uint8Array): Promise<void> {
     const { identity, join } = this.#options;
     const { controlKey } = challenge;
-    await this.#checkControlKey(controlKey);
+    const anchor = await this.#anchorOf(challenge);
     const { publicKey } = identity.key;
     const transcript = helloTranscript(challenge.nonce, controlKey, publicKey);
     // A copy: msgpackr reuses its buffer, and the frame is sent after its hash was waited for.
@@ -223,30 +229,20 @@ export class Link {
         capabilities: this.#options.capabilities,
       }),
     );
-    this.#handshake = { controlKey, frames: { challenge: hash, hello: await hashFrame(hello) } };
+    const frames = { challenge: hash, hello: await hashFrame(hello) };
+    this.#handshake = { controlKey, anchor, frames };
     this.#apply({ name: 'challenge' });
     socket.send(hello);
   }
 
-  /** The pinned key, or before the first join the fingerprint inside the token: never whoever answers first. */
-  async #checkControlKey(offered: Uint8Array): Promise<void> {
-    const { identity, join } = this.#options;
-    const pinned = identity.controlKey;
-    const fingerprint = await fingerprintOf(offered);
-    if (pinned !== null) {
-      if (fingerprint !== (await fingerprintOf(pinned))) {
-        throw new AgentError(
-          'link',
-          `the control plane shows key ${fingerprint.slice(0, 16)}, not the one pinned at join`,
-        );
-      }
-      return;
-    }
-    if (join === null)
-      throw new AgentError('link', 'this host has not joined yet and has no join token');
-    if (!fingerprint.startsWith(pinnedFingerprint(join.token))) {
-      throw new AgentError('link', 'the control plane shows another key than the join token names');
-    }
+  /** The root that vouches for the challenge's key: never whoever answers first. */
+  #anchorOf({ roots = [], controlKey }: ChallengeMessage): Promise<Anchor> {
+    const { identity, join, trust } = this.#options;
+    const key = identity.controlKey;
+    if (key !== null) return trust.follow(roots, controlKey, { kind: 'key', key });
+    const fingerprint = join === null ? null : pinnedFingerprint(join.token);
+    const pin = fingerprint === null ? null : ({ kind: 'fingerprint', fingerprint } as const);
+    return trust.follow(roots, controlKey, pin);
   }
 
   /** The key behind an answer. Throws when it is not the one of the challenge: then anybody may have answered. */
@@ -257,6 +253,7 @@ export class Link {
       const told = `the control plane did not prove its key in its "${answer.kind}": an impostor, or one older than protocol 3`;
       throw new AgentError('link', told);
     }
+    await this.#options.trust.keep(handshake.anchor);
     return handshake.controlKey;
   }
 

@@ -11,6 +11,8 @@ export type Action =
   | 'token.revoked'
   | 'artifact.stored'
   | 'version.registered'
+  | 'version.release-signed'
+  | 'root.published'
   | 'deployment.created'
   | 'deployment.changed'
   | 'deployment.tuned'

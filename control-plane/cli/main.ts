@@ -4,6 +4,7 @@ import { Client } from './client.ts';
 import { readClientConfig, wantsColour } from './config.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
+import { addKeyCommands } from './key-commands.ts';
 import { withServingFlags } from './serving-flags.ts';
 import { Terminal } from './terminal.ts';
 
@@ -78,6 +79,7 @@ command('join-token', 'a single-use token with which one new agent joins')
   );
 
 addAgentCommands(program, command, withClient);
+addKeyCommands(program, command, { client: withClient, terminal: terminalFor });
 
 const model = program.command('model').description('push and list model versions');
 command('push <file>', 'make an ONNX file, or a pipeline, a version of a model', model)

@@ -7,19 +7,21 @@ import {
   OWN_LABEL_PREFIX,
   timestampSchema,
 } from '../../protocol/ids.ts';
-import { fingerprintOf, type SigningKey } from '../../protocol/signing.ts';
+import { fingerprintOf } from '../../protocol/signing.ts';
+import { rootFingerprint } from '../../protocol/trust/root.ts';
 import { record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import { type AgentRow, findAgent, listAgents } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import { createJoinToken } from '../store/join-tokens.ts';
+import type { Trust } from '../trust/trust.ts';
 import { type Api, answers, takes } from './api.ts';
 import { pageQuery, pageSchema } from './paging.ts';
 import type { Agents, Fleet } from './services.ts';
 
 export interface AgentDeps {
   readonly store: Store;
-  readonly key: SigningKey;
+  readonly trust: Trust;
   readonly fleet: Fleet;
   readonly agents: Agents;
   readonly now: () => number;
@@ -44,6 +46,7 @@ const agentSchema = z.object({
   protocol: z.int(),
   serving: z.string().nullable(),
   capabilities: capabilitiesSchema,
+  stale: z.boolean().describe('Its desired state has expired: nothing new is installed there.'),
   observed: z.int(),
   applied: z.int(),
   joinedAt: timestampSchema,
@@ -209,7 +212,8 @@ function mountJoinTokens(api: Api, deps: AgentDeps): void {
       const { actor } = c.get('caller');
       const now = deps.now();
       const expiresAt = now + ttlMs;
-      const fingerprint = await fingerprintOf(deps.key.publicKey);
+      const { chain } = deps.trust;
+      const fingerprint = await rootFingerprint(chain[chain.length - 1]);
       const token = await deps.store.write(async (tx) => {
         const request = { labels, createdBy: actor, expiresAt, fingerprint, requireApproval };
         const { id, text } = await createJoinToken(tx, request, now);

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
+import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
-import type { SigningKey } from '../../protocol/signing.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
 import { MonitoringReader } from '../decide/monitoring.ts';
 import { VersionShapes } from '../decide/version-shapes.ts';
@@ -19,7 +19,8 @@ import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
-import type { DesiredRow } from '../store/desired.ts';
+import { type DesiredRow, envelopeOf } from '../store/desired.ts';
+import type { Trust } from '../trust/trust.ts';
 import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
@@ -35,7 +36,7 @@ const RENEW_INTERVAL_MS = DESIRED_LIFE_MS / 48;
 
 export interface HubDeps {
   readonly store: Store;
-  readonly key: SigningKey;
+  readonly trust: Trust;
   /** The bytes of a stored artifact; rejects when there is none. */
   readonly readArtifact: (digest: Digest) => Promise<Uint8Array>;
   readonly log: Logger;
@@ -58,7 +59,8 @@ export interface HubDeps {
  * Resolves when everything that was going on at the last stop has been taken up again.
  */
 export async function createHub(deps: HubDeps): Promise<Hub> {
-  const { store, key, log } = deps;
+  const { store, trust, log } = deps;
+  const key = trust.online;
   const now = deps.now ?? Date.now;
   const policy = deps.admission ?? OPEN_ADMISSION;
   const onFailure = (where: string, error: unknown) => log.error({ err: error, where }, 'failed');
@@ -70,7 +72,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const roster = new Roster((agent) => publisher.inForce(agent));
   const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
-    for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row));
+    for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row, trust));
   });
   const watch: Watch = new Watch({
     store,
@@ -105,6 +107,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
 
   const sessionDeps: SessionDeps = {
     key,
+    roots: trust.chain,
     helloTimeoutMs: deps.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
     pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
     admit: (nonce, hello) => admit(store, key, nonce, hello, policy, now()),
@@ -160,7 +163,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       return;
     }
     const document = await publisher.current(agent);
-    if (document !== null) session.send(desiredMessage(document));
+    if (document !== null) session.send(desiredMessage(document, trust));
     fleet.wake();
   }
 
@@ -223,11 +226,13 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   };
 }
 
-function desiredMessage(row: DesiredRow) {
-  const { payload, keyId, signature } = row;
+function desiredMessage(row: DesiredRow, trust: Trust): DesiredMessage {
+  const { deployments } = JSON.parse(new TextDecoder().decode(row.payload)) as DesiredState;
+  const manifests = deployments.flatMap(({ arms }) => arms.map(({ manifest }) => manifest));
   return {
-    kind: 'desired' as const,
-    envelope: { payload: new Uint8Array(payload), keyId, signature: new Uint8Array(signature) },
+    kind: 'desired',
+    envelope: envelopeOf(row),
+    releases: trust.releasesOf(manifests),
   };
 }
 

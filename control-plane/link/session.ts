@@ -10,6 +10,7 @@ import { MAX_DETAIL_LENGTH } from '../../protocol/limits.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { SigningKey } from '../../protocol/signing.ts';
 import type { EventMessage, TelemetryMessage } from '../../protocol/telemetry.ts';
+import type { Signed } from '../../protocol/trust/signed.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { decodeUp, encodeDown } from '../../protocol/wire.ts';
@@ -37,6 +38,8 @@ const POLICY_VIOLATION = 1008;
 
 export interface SessionDeps {
   readonly key: SigningKey;
+  /** What says that `key` is an online key, oldest first. */
+  readonly roots: readonly Signed[];
   readonly helloTimeoutMs: number;
   readonly pingIntervalMs: number;
   readonly admit: (nonce: Uint8Array, hello: HelloMessage) => Promise<Admission>;
@@ -88,6 +91,7 @@ export class Session {
       nonce: new Uint8Array(this.#nonce),
       controlKey: new Uint8Array(deps.key.publicKey),
       protocols: { min: MIN_PROTOCOL_VERSION, max: PROTOCOL_VERSION },
+      roots: [...deps.roots],
     });
     this.#challengeHash = hashFrame(challenge);
     this.#write(challenge);

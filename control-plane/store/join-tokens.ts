@@ -7,7 +7,7 @@ import { joinTokens } from './schema.ts';
 
 /**
  * Makes a join token, `dlj_<id>_<secret>_<fingerprint>`. The fingerprint (first 32 hex digits of the
- * control key's SHA-256) tells the new agent whom to trust before anything is pinned.
+ * SHA-256 of the newest root) tells the new agent whom to trust before anything is pinned.
  */
 export async function createJoinToken(
   tx: Transaction,

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { Identity } from '../../agent/link/identity.ts';
 import { Link } from '../../agent/link/link.ts';
 import { Outbox } from '../../agent/link/outbox.ts';
+import { TrustStore } from '../../agent/link/trust-store.ts';
 import { fetchArtifact } from '../../agent/store/fetch.ts';
 import { Client } from '../../control-plane/cli/client.ts';
 import { type ControlPlane, startControlPlane } from '../../control-plane/main.ts';
@@ -55,10 +56,11 @@ async function agent(ca: string): Promise<string> {
   const home = await mkdtemp(join(folder, 'agent-'));
   const outbox = await Outbox.open(join(home, 'outbox'), '0'.repeat(16));
   const identity = await Identity.load(home);
+  const trust = await TrustStore.load(home);
   const pem = await readFile(ca, 'utf8');
   return new Promise((resolve) => {
     const link = new Link({
-      ...{ controlUrl: control.url, identity, outbox, ca: pem, boot: '0'.repeat(16) },
+      ...{ controlUrl: control.url, identity, trust, outbox, ca: pem, boot: '0'.repeat(16) },
       join: { token, name: 'edge', labels: {} },
       capabilities: {
         ...{ runtime: 'node', runtimeVersion: 'v20', platform: 'linux', cores: 1, engines: 1 },

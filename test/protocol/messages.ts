@@ -77,6 +77,7 @@ const anyReport = fc.record({
   observed: anyCount,
   applied: anyCount,
   at: anyTime,
+  stale: fc.boolean(),
   deployments: fc.array(
     fc.record({ name: anyName, arms: fc.array(anyReportedArm, { maxLength: 8 }) }),
     { maxLength: 5 },
@@ -100,6 +101,11 @@ const anyEvent = fc.record({
   at: anyTime,
   name: fc.constantFrom('engine-exited' as const, 'version-refused' as const, 'fell-back' as const),
   detail: anyText,
+});
+
+const anySigned = fc.record({
+  payload: bytes(0, 300),
+  signatures: fc.array(fc.record({ keyId: hexOf(16), signature: bytes(64) }), { maxLength: 3 }),
 });
 
 const anyCommandId = hexOf(16).map((hex) => `cmd_${hex}`);
@@ -158,6 +164,7 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     nonce: bytes(32),
     controlKey: bytes(32),
     protocols: fc.record({ min: fc.integer(), max: fc.integer() }),
+    roots: fc.array(anySigned, { maxLength: 3 }),
   }),
   welcome: fc.record({
     kind: fc.constant('welcome' as const),
@@ -174,7 +181,15 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
   }),
   desired: fc.record({
     kind: fc.constant('desired' as const),
-    envelope: fc.record({ payload: bytes(0, 2000), keyId: hexOf(16), signature: bytes(64) }),
+    envelope: fc.record({
+      ...{ payload: bytes(0, 2000), keyId: hexOf(16), signature: bytes(64) },
+      inclusion: fc.record({
+        index: fc.integer({ min: 0, max: 2 ** 31 }),
+        size: fc.integer({ min: 2, max: 2 ** 31 }),
+        path: bytes(0, 31 * 32),
+      }),
+    }),
+    releases: fc.array(anySigned, { maxLength: 3 }),
   }),
   command: fc.record({
     kind: fc.constant('command' as const),

@@ -1,12 +1,15 @@
 import { once } from 'node:events';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { DownMessage } from '../../../protocol/down.ts';
 import { type Answer, hashFrame, proveAnswer } from '../../../protocol/handshake.ts';
 import type { WelcomeMessage } from '../../../protocol/hello.ts';
-import { generateSigningKey, type SigningKey } from '../../../protocol/signing.ts';
+import type { SigningKey } from '../../../protocol/signing.ts';
+import type { Signed } from '../../../protocol/trust/signed.ts';
 import type { UpMessage } from '../../../protocol/up.ts';
 import { decodeUp, encodeDown } from '../../../protocol/wire.ts';
+import { type Keys, newKeys, signRoot } from '../../support/roots.ts';
 
 type Up<K extends UpMessage['kind']> = Extract<UpMessage, { kind: K }>;
 
@@ -20,6 +23,8 @@ export const WELCOME: WelcomeMessage = {
 /** The other end of an agent's link over a real socket: says what a test tells it to, and keeps what it hears. */
 export class ControlEnd {
   readonly key: SigningKey;
+  /** The chain of roots that its challenges show. */
+  roots: readonly Signed[];
   readonly heard: UpMessage[] = [];
   readonly #server: WebSocketServer;
   #socket: WebSocket | null = null;
@@ -29,8 +34,9 @@ export class ControlEnd {
   connections = 0;
   closed = 0;
 
-  private constructor(key: SigningKey, server: WebSocketServer) {
-    this.key = key;
+  private constructor(keys: Keys, root: Signed, server: WebSocketServer) {
+    this.key = keys.online;
+    this.roots = [root];
     this.#server = server;
     server.on('connection', (socket) => {
       this.#socket = socket;
@@ -50,10 +56,16 @@ export class ControlEnd {
     });
   }
 
-  static async listen(): Promise<ControlEnd> {
-    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/link' });
-    await once(server, 'listening');
-    return new ControlEnd((await generateSigningKey()).key, server);
+  /** With the keys that a test gives it, and where given, on a server that serves more than links. */
+  static async listen(keys?: Keys, server?: Server): Promise<ControlEnd> {
+    return ControlEnd.#listen(keys ?? (await newKeys()), server);
+  }
+
+  static async #listen(keys: Keys, http?: Server): Promise<ControlEnd> {
+    const place = http === undefined ? { port: 0, host: '127.0.0.1' } : { server: http };
+    const server = new WebSocketServer({ ...place, path: '/link' });
+    if (http === undefined) await once(server, 'listening');
+    return new ControlEnd(keys, await signRoot(keys), server);
   }
 
   get url(): string {
@@ -84,7 +96,13 @@ export class ControlEnd {
   challenge(controlKey = this.key.publicKey): void {
     const nonce = new Uint8Array(32).fill(this.connections);
     const protocols = { min: 1, max: 3 };
-    this.#challenge = encodeDown({ kind: 'challenge', nonce, controlKey, protocols }).slice();
+    this.#challenge = encodeDown({
+      kind: 'challenge',
+      nonce,
+      controlKey,
+      protocols,
+      roots: [...this.roots],
+    }).slice();
     this.#socket?.send(this.#challenge);
   }
 

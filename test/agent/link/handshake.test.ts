@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Identity } from '../../../agent/link/identity.ts';
 import { Link } from '../../../agent/link/link.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
+import { TrustStore } from '../../../agent/link/trust-store.ts';
 import { fingerprintOf, generateSigningKey } from '../../../protocol/signing.ts';
 import { telemetry } from '../../protocol/messages.ts';
 import { AGENT, ControlEnd, WELCOME } from './control-end.ts';
@@ -21,6 +22,7 @@ let folder: string;
 let control: ControlEnd;
 let identity: Identity;
 let outbox: Outbox;
+let trust: TrustStore;
 let link: Link;
 let logged: { message: string; detail: string }[];
 let tokens: string[];
@@ -36,6 +38,7 @@ beforeEach(async () => {
   control = await ControlEnd.listen();
   identity = await Identity.load(folder);
   await identity.admitted(AGENT, control.key.publicKey);
+  trust = await TrustStore.load(folder);
   outbox = await Outbox.open(join(folder, 'outbox'), BOOT);
   logged = [];
   tokens = [];
@@ -47,6 +50,7 @@ beforeEach(async () => {
     ...{
       controlUrl: control.url,
       identity,
+      trust,
       outbox,
       join: null,
       boot: BOOT,

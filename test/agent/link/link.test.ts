@@ -5,9 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Identity } from '../../../agent/link/identity.ts';
 import { Link, type LinkOptions } from '../../../agent/link/link.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
+import { TrustStore } from '../../../agent/link/trust-store.ts';
 import { helloTranscript } from '../../../protocol/hello.ts';
-import { fingerprintOf, generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
+import { generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
+import { rootFingerprint } from '../../../protocol/trust/root.ts';
 import { telemetry } from '../../protocol/messages.ts';
+import { newKeys, signRoot } from '../../support/roots.ts';
 import { ControlEnd, WELCOME } from './control-end.ts';
 
 const BOOT = '00112233aabbccdd';
@@ -20,6 +23,7 @@ let folder: string;
 let control: ControlEnd;
 let identity: Identity;
 let outbox: Outbox;
+let trust: TrustStore;
 let link: Link;
 let logged: { message: string; detail: string }[];
 let desired: number;
@@ -29,6 +33,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'link-'));
   control = await ControlEnd.listen();
   identity = await Identity.load(folder);
+  trust = await TrustStore.load(folder);
   outbox = await Outbox.open(join(folder, 'outbox'), BOOT);
   logged = [];
   desired = 0;
@@ -41,8 +46,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function joinToken(key = control.key.publicKey): Promise<string> {
-  const fingerprint = (await fingerprintOf(key)).slice(0, 32);
+async function joinToken(root = control.roots[0]): Promise<string> {
+  const fingerprint = (await rootFingerprint(root)).slice(0, 32);
   return `dlj_${'0'.repeat(8)}_${'1'.repeat(64)}_${fingerprint}`;
 }
 
@@ -50,6 +55,7 @@ function start(token: string | null): void {
   const options: LinkOptions = {
     controlUrl: control.url,
     identity,
+    trust,
     outbox,
     join: token === null ? null : { token, name: 'edge-1', labels: { site: 'lab' } },
     boot: BOOT,
@@ -137,13 +143,12 @@ describe('a joining host', () => {
   });
 
   it('HELLO-4: answers no control plane but the one its token names', async () => {
-    const other = await generateSigningKey();
-    start(await joinToken(other.key.publicKey));
+    start(await joinToken(await signRoot(await newKeys())));
     await control.until(() => control.connections === 1);
     control.challenge();
     await control.until(() => control.closed === 1);
     expect(control.heard).toEqual([]);
-    expect(JSON.stringify(logged)).toContain('another key than the join token names');
+    expect(JSON.stringify(logged)).toContain('no root that the join token names');
   });
 });
 

@@ -33,7 +33,7 @@ describe('joining', () => {
       agent.downloadToken.slice(0, -3) + (agent.downloadToken.endsWith('AAA') ? 'BBB' : 'AAA');
     expect(await readDownloadToken(control.key, forged, now)).toBeNull();
     const events = await eventsAfter(control.store.read, 0, 10);
-    expect(events.map((event) => event.action)).toEqual(['agent.joined']);
+    expect(events.map((event) => event.action)).toEqual(['root.published', 'agent.joined']);
   });
 
   it('HELLO-9: takes a token once, and not after it expired', async () => {

@@ -117,7 +117,7 @@ describe('HELLO-13: a control plane that asks for approval', () => {
       ...['challenge', 'pending', 'welcome', 'desired'],
     ]);
     expect(fleet.connected()).toEqual(new Set([agent.id]));
-    expect(await actions()).toEqual(['agent.joined', 'agent.approved']);
+    expect(await actions()).toEqual(['root.published', 'agent.joined', 'agent.approved']);
   });
 
   it('takes nothing from one that waits', async () => {
@@ -205,7 +205,7 @@ describe('what an agent may claim', () => {
     const agent = await LinkAgent.create();
     const labels = { site: 'vault', rack: '7', ['x'.repeat(124)]: 'too long with its prefix' };
     await agent.join(control.url, await control.token({ site: 'lab' }), 'host', labels);
-    const [joined] = await eventsAfter(control.store.read, 0, 1);
+    const [, joined] = await eventsAfter(control.store.read, 0, 2);
     const own = { 'self.site': 'vault', 'self.rack': '7' };
     expect(joined.detail.labels).toEqual({ site: 'lab', ...own });
     const row = await control.hub.agents.label(idOf(agent), { site: 'vault' }, ACTOR);
