@@ -122,9 +122,8 @@ function sayAgent(terminal: Terminal, agent: AgentView): void {
 function stateOf(terminal: Terminal, agent: AgentView): string {
   if (agent.state === 'revoked') return terminal.paint('red', 'revoked');
   if (agent.state === 'pending') return terminal.paint('yellow', 'waits for approval');
-  return agent.connected
-    ? terminal.paint('green', 'connected')
-    : terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  if (!agent.connected) return terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  return agent.stale ? terminal.paint('red', 'STALE') : terminal.paint('green', 'connected');
 }
 
 function showLabels({ labels }: AgentView): string {

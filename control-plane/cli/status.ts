@@ -63,7 +63,7 @@ function linkOf(terminal: Terminal, agent: AgentView): string {
   if (agent.state === 'pending') {
     return terminal.paint('yellow', `waits for approval of ${agent.fingerprint.slice(0, 16)}`);
   }
-  return agent.connected
-    ? terminal.paint('green', 'connected')
-    : terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  if (!agent.connected) return terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  // Its document has expired: what runs goes on, and nothing new is installed.
+  return agent.stale ? terminal.paint('red', 'STALE') : terminal.paint('green', 'connected');
 }
