@@ -256,13 +256,14 @@ export class Supervisor {
 
   async #accept(message: DesiredMessage): Promise<void> {
     if (this.#stopping) return;
-    const accepted = await this.#gate.take(message);
-    if (accepted === null) {
+    const taken = await this.#gate.take(message);
+    if (taken === null) {
       this.#convergence.report();
       return;
     }
-    this.#watchExpiry(accepted.desired.expiresAt);
-    void this.#convergence.want(accepted);
+    this.#watchExpiry(taken.accepted.desired.expiresAt);
+    void this.#convergence.want(taken.accepted);
+    await taken.saved;
   }
 
   /** Frozen: somebody withholds newer documents, or the control plane is away. What runs goes on. */

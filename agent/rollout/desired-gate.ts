@@ -32,6 +32,12 @@ export interface Accepted {
   readonly unreleased: readonly Unreleased[];
 }
 
+/** `saved`: a rollback does not wait for the disk; what comes next does. */
+export interface Taken {
+  readonly accepted: Accepted;
+  readonly saved: Promise<void>;
+}
+
 export interface DesiredGateOptions {
   readonly store: DesiredStore;
   readonly trust: TrustView;
@@ -78,10 +84,10 @@ export class DesiredGate {
   }
 
   /**
-   * Verifies a document and keeps it. Null: it is the one that is held. Throws `ProtocolError` or `Error` for one that
+   * Verifies a document and has it kept. Null: it is the one that is held. Throws `ProtocolError` or `Error` for one that
    * this host does not follow, `Equivocation` with the evidence on disk.
    */
-  async take({ envelope, releases = [] }: DesiredMessage): Promise<Accepted | null> {
+  async take({ envelope, releases = [] }: DesiredMessage): Promise<Taken | null> {
     const opened = await this.#open(envelope);
     const { desired, key } = opened;
     const held = this.#heldByRoot();
@@ -128,7 +134,7 @@ export class DesiredGate {
   }
 
   /** The same document again may bring a release that was missing; another one of its generation is a lie. */
-  async #again(held: Held, next: Held): Promise<Accepted | null> {
+  async #again(held: Held, next: Held): Promise<Taken | null> {
     if (!Buffer.from(held.envelope.payload).equals(next.envelope.payload)) {
       const { generation } = held.desired;
       const path = await this.#options.store.keepEvidence(generation, [
@@ -142,11 +148,11 @@ export class DesiredGate {
     return next.releases.length === held.releases.length ? null : this.#keep(next);
   }
 
-  async #keep(next: Held): Promise<Accepted> {
+  #keep(next: Held): Taken {
     this.#held = next;
     const releases = next.releases.map(({ signed }) => signed);
-    await this.#options.store.saveDesired({ envelope: next.envelope, releases });
-    return this.#accepted(next);
+    const saved = this.#options.store.saveDesired({ envelope: next.envelope, releases });
+    return { accepted: this.#accepted(next), saved };
   }
 
   #open(envelope: Envelope): ReturnType<typeof openDesired> {

@@ -67,7 +67,8 @@ const givenLabelsSchema = labelsSchema.refine(
 
 export function mountAgents(api: Api, deps: AgentDeps): void {
   mountReads(api, deps);
-  mountDecisions(api, deps);
+  mountAdmission(api, deps);
+  mountUpkeep(api, deps);
   mountJoinTokens(api, deps);
 }
 
@@ -106,7 +107,8 @@ function mountReads(api: Api, deps: AgentDeps): void {
   );
 }
 
-function mountDecisions(api: Api, deps: AgentDeps): void {
+/** Who is let in, and who is out. */
+function mountAdmission(api: Api, deps: AgentDeps): void {
   const { agents } = deps;
   api.route(
     'fleet:enrol',
@@ -139,6 +141,11 @@ function mountDecisions(api: Api, deps: AgentDeps): void {
       return c.json(await viewOf(deps, row), 200);
     },
   );
+}
+
+/** What changes of an agent that stays. */
+function mountUpkeep(api: Api, deps: AgentDeps): void {
+  const { agents } = deps;
   api.route(
     'fleet:enrol',
     {

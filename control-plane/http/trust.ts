@@ -51,7 +51,8 @@ export function statementJson({ payload, signatures }: Signed): StatementJson {
   };
 }
 
-export function mountTrust(api: Api, { store, trust, now }: TrustDeps): void {
+export function mountTrust(api: Api, deps: TrustDeps): void {
+  const { store, trust } = deps;
   api.route(
     'registry:read',
     {
@@ -69,6 +70,10 @@ export function mountTrust(api: Api, { store, trust, now }: TrustDeps): void {
       return c.json({ root, fingerprint, managed, unreleased }, 200);
     },
   );
+  mountReleases(api, deps);
+}
+
+function mountReleases(api: Api, { store, trust, now }: TrustDeps): void {
   const params = z.object({
     model: nameSchema,
     version: z.coerce.number().pipe(versionNumberSchema),

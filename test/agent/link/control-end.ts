@@ -57,11 +57,8 @@ export class ControlEnd {
   }
 
   /** With the keys that a test gives it, and where given, on a server that serves more than links. */
-  static async listen(keys?: Keys, server?: Server): Promise<ControlEnd> {
-    return ControlEnd.#listen(keys ?? (await newKeys()), server);
-  }
-
-  static async #listen(keys: Keys, http?: Server): Promise<ControlEnd> {
+  static async listen(given?: Keys, http?: Server): Promise<ControlEnd> {
+    const keys = given ?? (await newKeys());
     const place = http === undefined ? { port: 0, host: '127.0.0.1' } : { server: http };
     const server = new WebSocketServer({ ...place, path: '/link' });
     if (http === undefined) await once(server, 'listening');
