@@ -1,13 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Labels, labelsSchema, nameSchema } from '../protocol/ids.ts';
 import { MAX_INFER_BODY_BYTES } from '../protocol/limits.ts';
 import { describe } from '../protocol/wire.ts';
-import { AgentError } from './error.ts';
+import { AgentError, messageOf } from './error.ts';
 
 export interface AgentConfig {
   readonly controlUrl: string | null;
   readonly joinToken: string | null;
+  /** PEM of the only authority that may vouch for the control plane; null: those that Node trusts. */
+  readonly ca: string | null;
   readonly dataFolder: string;
   readonly name: string | null;
   readonly labels: Labels;
@@ -34,6 +38,9 @@ export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [o
 
   --control URL     control plane, for example http://127.0.0.1:7700
   --join TOKEN      single-use token, needed only for the first start (or env DRIFTLINE_JOIN)
+  --ca FILE         PEM of the authority behind the control plane's certificate (or env DRIFTLINE_CA)
+  --allow-insecure-link  speak plain http to a control plane that is not on this host: whoever is on
+                    the way reads the join token and everything else
   --data DIR        identity, models and unsent windows        (default .driftline/agent)
   --name NAME       how people call this host                  (default its hostname)
   --label KEY=VALUE a label; may be given several times
@@ -65,8 +72,15 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
   if (controlUrl !== null && !isHttp(controlUrl)) {
     throw wrong('--control', controlUrl, 'an http or https URL');
   }
+  if (controlUrl !== null && !values['allow-insecure-link'] && isInsecure(controlUrl)) {
+    throw new AgentError(
+      'configuration',
+      `--control is "${controlUrl}": plain http leaves this host readable; give an https URL (with --ca FILE for an authority of your own), or --allow-insecure-link`,
+    );
+  }
   return {
     controlUrl,
+    ca: caOf(values.ca ?? env.DRIFTLINE_CA),
     joinToken: values.join ?? env.DRIFTLINE_JOIN ?? null,
     dataFolder: values.data ?? '.driftline/agent',
     name: values.name ?? null,
@@ -103,6 +117,8 @@ function parse(argv: readonly string[]) {
       options: {
         control: { type: 'string' },
         join: { type: 'string' },
+        ca: { type: 'string' },
+        'allow-insecure-link': { type: 'boolean' },
         data: { type: 'string' },
         name: { type: 'string' },
         label: { type: 'string', multiple: true },
@@ -139,6 +155,25 @@ function parseLabels(entries: readonly string[]): Labels {
 
 function isHttp(url: string): boolean {
   return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+}
+
+/** Plain http to anything but this host itself. */
+function isInsecure(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  // `127.example.com` begins like a loopback address and is none.
+  const loopback = hostname.startsWith('127.') && isIPv4(hostname);
+  return protocol === 'http:' && !loopback && hostname !== 'localhost' && hostname !== '[::1]';
+}
+
+function caOf(file: string | undefined): string | null {
+  if (file === undefined) return null;
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  } catch (cause) {
+    throw new AgentError('configuration', `--ca is "${file}": ${messageOf(cause)}`, { cause });
+  }
+  throw wrong('--ca', file, 'a file with a PEM certificate');
 }
 
 function featureServersOf(entries: readonly string[]): Map<string, string> {

@@ -1,11 +1,13 @@
 import { mkdirSync } from 'node:fs';
+import { globalAgent } from 'node:https';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { DesiredMessage } from '../protocol/desired.ts';
-import { MAX_SKEW_MS } from '../protocol/limits.ts';
 import type { Monitoring } from '../protocol/monitoring.ts';
+import { fingerprintOf } from '../protocol/signing.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
+import { Accounts } from './accounts.ts';
 import { CommandRunner } from './command/run-command.ts';
 import type { AgentConfig } from './config.ts';
 import type { EngineDeath } from './engine/pool/engine-death.ts';
@@ -17,11 +19,13 @@ import { EgressLedger } from './link/egress.ts';
 import { Identity, newBoot } from './link/identity.ts';
 import { Link } from './link/link.ts';
 import { Outbox } from './link/outbox.ts';
+import { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { Convergence } from './rollout/convergence.ts';
-import { DesiredStore, openDesired } from './rollout/desired-store.ts';
+import { DesiredGate, Equivocation } from './rollout/desired-gate.ts';
+import { DesiredStore } from './rollout/desired-store.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
 import { VersionShelf } from './rollout/version-shelf.ts';
 import { ArtifactStore } from './store/artifacts.ts';
@@ -36,13 +40,11 @@ export interface ServingUrls {
 /** What was read from the data folder. */
 interface Opened {
   readonly identity: Identity;
+  readonly trust: TrustStore;
   readonly outbox: Outbox;
   readonly ledger: EgressLedger;
   readonly boot: string;
 }
-
-/** Rarely enough to be next to nothing, often enough that a crash hides little. */
-const ACCOUNT_EVERY_MS = 600_000;
 
 /**
  * One host's agent: link, store, outbox and engines under one roof. Accepts connections and hands them on; what is
@@ -59,15 +61,18 @@ export class Supervisor {
   readonly #identity: Identity;
   readonly #outbox: Outbox;
   readonly #ledger: EgressLedger;
+  readonly #accounts: Accounts;
   readonly #windows: WindowKeeper;
   readonly #labels: LabelDesk;
   readonly #desiredStore: DesiredStore;
+  readonly #trust: TrustStore;
+  readonly #gate: DesiredGate;
+  #expiry: NodeJS.Timeout | null = null;
   readonly #pool: EnginePool;
   readonly #convergence: Convergence;
   readonly #commands: CommandRunner;
   readonly #link: Link | null;
   #metrics: MetricsServer | null = null;
-  #accounts: NodeJS.Timeout | null = null;
   #servingUrl: string | null = null;
   #downloadToken: string | null = null;
   #accepting: Promise<void> = Promise.resolve();
@@ -79,6 +84,9 @@ export class Supervisor {
     log: Logger,
   ): Promise<Supervisor> {
     const identity = await Identity.load(config.dataFolder);
+    log.info({ fingerprint: await fingerprintOf(identity.key.publicKey) }, 'identity');
+    // Downloads go by the global agent. Nothing else of this process speaks TLS, and engines are processes of their own.
+    if (config.ca !== null) globalAgent.options.ca = config.ca;
     const boot = newBoot();
     const outbox = await Outbox.open({
       folder: join(config.dataFolder, 'outbox'),
@@ -88,8 +96,10 @@ export class Supervisor {
     const ledger = await EgressLedger.open(config.dataFolder, Date.now());
     const journalFolder = join(config.dataFolder, 'engines');
     mkdirSync(journalFolder, { recursive: true, mode: 0o700 });
+    const trust = await TrustStore.load(config.dataFolder);
     return new Supervisor(config, { ...program, journalFolder }, log, {
       identity,
+      trust,
       outbox,
       ledger,
       boot,
@@ -100,14 +110,21 @@ export class Supervisor {
     config: AgentConfig,
     program: EngineProgram,
     log: Logger,
-    { identity, outbox, ledger, boot }: Opened,
+    { identity, trust, outbox, ledger, boot }: Opened,
   ) {
     this.#config = config;
     this.#log = log;
     this.#identity = identity;
     this.#outbox = outbox;
     this.#ledger = ledger;
+    this.#trust = trust;
     this.#desiredStore = new DesiredStore(config.dataFolder);
+    this.#gate = new DesiredGate({
+      store: this.#desiredStore,
+      trust,
+      agent: () => identity.agent,
+      labels: config.labels,
+    });
     this.#windows = new WindowKeeper({
       outbox,
       clockAheadMs: () => this.#link?.clockAheadMs ?? null,
@@ -134,9 +151,18 @@ export class Supervisor {
     });
     this.#pool = this.#createPool(program);
     this.#convergence = this.#createConvergence();
+    this.#accounts = new Accounts({
+      ledger,
+      pool: this.#pool,
+      outbox: () => this.telemetry,
+      clockAheadMs: () => this.#link?.clockAheadMs ?? null,
+      send: (message) => this.#link?.send(message),
+      onFailure: (reason) => log.warn({ reason }, 'could not write down what left this host'),
+    });
     this.#commands = new CommandRunner({
       plan: () => this.#convergence.serving,
       filesOf: (manifest) => this.#convergence.filesOf(manifest),
+      rotateKey: async () => (await identity.prepareRotation()).publicKey,
     });
     this.#link = config.controlUrl === null ? null : this.#createLink(config.controlUrl, boot);
   }
@@ -201,9 +227,11 @@ export class Supervisor {
     return new Link({
       controlUrl,
       identity: this.#identity,
+      trust: this.#trust,
       outbox: this.#outbox,
       join,
       boot,
+      ca: config.ca,
       capabilities: {
         runtime: 'node',
         runtimeVersion: process.version,
@@ -221,7 +249,7 @@ export class Supervisor {
       },
       onOnline: () => {
         this.#convergence.online();
-        this.#account();
+        this.#accounts.settle();
       },
       onSent: (kind, bytes) => this.#ledger.add(kind, bytes),
       log: (level, message, detail) => log[level](detail ?? {}, message),
@@ -243,21 +271,19 @@ export class Supervisor {
     }
     await this.#restore();
     this.#link?.start();
-    this.#accounts = setInterval(() => this.#account(), ACCOUNT_EVERY_MS).unref();
+    this.#accounts.start();
     const metrics = this.#metrics === null ? null : `http://${host}:${this.#metrics.port}/metrics`;
     return { url, grpc: ports.grpc === null ? null : `${host}:${ports.grpc}`, metrics };
   }
 
   async #restore(): Promise<void> {
-    const { agent, controlKey } = this.#identity;
-    if (agent === null || controlKey === null) return;
+    if (this.#identity.agent === null) return;
     const lastGood = await this.#desiredStore.loadLastGood();
-    const desired = await this.#desiredStore
-      .loadDesired(controlKey, agent)
-      .catch((error: unknown) => {
-        this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
-        return null;
-      });
+    const desired = await this.#gate.restore().catch((error: unknown) => {
+      this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
+      return null;
+    });
+    if (desired !== null) this.#watchExpiry(desired.desired.expiresAt);
     await this.#convergence.restore(lastGood, desired);
   }
 
@@ -267,31 +293,34 @@ export class Supervisor {
       .then(() => this.#accept(message))
       .catch((error: unknown) => {
         this.#log.warn({ reason: messageOf(error) }, 'desired state refused');
-        this.#event('desired-refused', messageOf(error));
+        const name = error instanceof Equivocation ? 'equivocation' : 'desired-refused';
+        this.#event(name, messageOf(error));
       });
   }
 
   async #accept(message: DesiredMessage): Promise<void> {
-    const { agent, controlKey } = this.#identity;
-    if (agent === null || controlKey === null || this.#stopping) return;
-    const desired = await openDesired(message.envelope, controlKey, agent);
-    const { generation, expiresAt } = desired;
-    const held = this.#convergence.generation;
-    if (generation < held) {
-      throw new Error(
-        `generation ${generation} is older than ${held}, which this host has accepted`,
-      );
-    }
-    if (generation === held) {
+    if (this.#stopping) return;
+    const taken = await this.#gate.take(message);
+    if (taken === null) {
       this.#convergence.report();
       return;
     }
-    if (expiresAt < Date.now()) {
-      throw new Error(`generation ${generation} expired at ${new Date(expiresAt).toISOString()}`);
-    }
-    const saved = this.#desiredStore.saveDesired(message.envelope);
-    void this.#convergence.want(desired);
-    await saved;
+    this.#watchExpiry(taken.accepted.desired.expiresAt);
+    void this.#convergence.want(taken.accepted);
+    await taken.saved;
+  }
+
+  /** Frozen: somebody withholds newer documents, or the control plane is away. What runs goes on. */
+  #watchExpiry(expiresAt: number): void {
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
+    // Past 2^31 ms a timer fires at once.
+    const waitMs = Math.min(Math.max(expiresAt - Date.now(), 0), 2 ** 31 - 1);
+    this.#expiry = setTimeout(() => {
+      const detail = `STALE: the desired state expired at ${new Date(expiresAt).toISOString()}; what runs goes on, and nothing new is installed`;
+      this.#log.error({ detail }, 'stale');
+      this.#event('stale', detail);
+      this.#convergence.report();
+    }, waitMs);
   }
 
   #engineDied(death: EngineDeath): void {
@@ -304,36 +333,6 @@ export class Supervisor {
 
   #event(name: EventMessage['name'], detail: string): void {
     this.#link?.send({ kind: 'event', at: Date.now(), name, detail });
-  }
-
-  /** Writes down what left this host, and tells it. */
-  #account(): void {
-    this.#settleAccounts().catch((error: unknown) => {
-      this.#log.warn({ reason: messageOf(error) }, 'could not write down what left this host');
-    });
-  }
-
-  async #settleAccounts(): Promise<void> {
-    const { processes } = await this.#pool.snapshot();
-    for (const { pid, egress = {} } of processes) {
-      for (const kind of ['features', 'traces'] as const) {
-        const total = egress[kind];
-        if (total !== undefined) this.#ledger.seen(String(pid), kind, total);
-      }
-    }
-    const { pending, dropped, coarsened } = this.telemetry;
-    const clockAheadMs = this.#link?.clockAheadMs ?? null;
-    if (clockAheadMs !== null) {
-      this.#link?.send({
-        kind: 'ledger',
-        at: Date.now(),
-        sinceMs: this.#ledger.sinceMs,
-        egress: this.#ledger.egress,
-        clockAheadMs: Math.max(-MAX_SKEW_MS, Math.min(MAX_SKEW_MS, clockAheadMs)),
-        outbox: { pending, dropped, coarsened },
-      });
-    }
-    await this.#ledger.save();
   }
 
   async #renderMetrics(): Promise<string> {
@@ -362,14 +361,14 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#convergence.stop();
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
     this.#commands.stop();
     this.#metrics?.close();
-    if (this.#accounts !== null) clearInterval(this.#accounts);
     await this.#pool.stop();
     await this.#labels.stop();
     await this.#windows.settled();
     this.#link?.stop();
     await this.#outbox.close();
-    await this.#ledger.save();
+    await this.#accounts.stop();
   }
 }

@@ -5,6 +5,7 @@ import type { MonitorShape } from '../control-plane/decide/drift-monitor.ts';
 import { decodeOnGrids, foldWindow, sumUp } from '../control-plane/merge/fold.ts';
 import { Ingest } from '../control-plane/merge/ingest.ts';
 import { keepWindows } from '../control-plane/merge/retention.ts';
+import { insertAssignments } from '../control-plane/store/assignments.ts';
 import { Store } from '../control-plane/store/database.ts';
 import { insertDeployment } from '../control-plane/store/deployments.ts';
 import { encodeWindow } from '../protocol/sketch/codec.ts';
@@ -82,6 +83,13 @@ async function stored(): Promise<{ readonly merged: number; readonly rolled: num
   try {
     const names = { name: 'd', model: 'm', version: 1, selector: {}, windowMs: WINDOW_MS };
     await store.write((tx) => insertDeployment(tx, { ...names, createdAt: 0, updatedAt: 0 }));
+    const assigned = Array.from({ length: HOSTS }, (_, host) => `agt_${host}`);
+    await store.write((tx) =>
+      insertAssignments(
+        tx,
+        assigned.map((agentId) => ({ agentId, deployment: 'd' })),
+      ),
+    );
     const now = () => Date.now();
     const fail = (what: string) => {
       throw new Error(what);

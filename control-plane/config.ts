@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../protocol/version.ts';
 import { describe } from '../protocol/wire.ts';
+import type { AdmissionPolicy } from './link/admission.ts';
 
 /** The only place where the control plane reads its command line. */
 
@@ -20,6 +22,13 @@ const configSchema = z.object({
   'allow-network': z.array(z.cidrv4().or(z.cidrv6())),
   /** Where people reach the control plane: alerts link there. */
   'public-url': z.url({ protocol: /^https?$/ }).optional(),
+  /** PEM files of a certificate (with its chain) and its key: TLS is served directly. */
+  'tls-cert': z.string().min(1).optional(),
+  'tls-key': z.string().min(1).optional(),
+  /** Hosts that join wait for an operator, whatever their token says. */
+  'require-approval': z.boolean(),
+  /** Oldest wire of agents that is spoken. */
+  'min-agent-protocol': z.coerce.number().int().min(MIN_PROTOCOL_VERSION).max(PROTOCOL_VERSION),
   /** Log the first admin token as JSON instead of printing it for a person. */
   'print-token': z.boolean(),
 });
@@ -33,12 +42,21 @@ export interface ControlConfig {
   readonly allowNetworks?: readonly string[];
   /** Default: the address that is listened on. */
   readonly publicUrl?: string | undefined;
+  /** Default: plain http, for loopback or behind a proxy that ends TLS. */
+  readonly tls?: TlsFiles | undefined;
+  readonly admission?: AdmissionPolicy;
+}
+
+/** Paths, and not their contents: a renewed certificate is read again at SIGHUP. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export const DEFAULT_PORT = 7700;
 
 export const USAGE =
-  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--print-token]';
+  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--print-token]';
 
 /** Parses the command line; throws an `Error` whose message says what is wrong with it. */
 export function parseControlConfig(
@@ -54,13 +72,23 @@ export function parseControlConfig(
       'keep-windows': { type: 'string', default: '14' },
       'allow-network': { type: 'string', multiple: true, default: [] },
       'public-url': { type: 'string' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
+      'require-approval': { type: 'boolean', default: false },
+      'min-agent-protocol': { type: 'string', default: String(MIN_PROTOCOL_VERSION) },
       'print-token': { type: 'boolean', default: false },
     },
   });
   const parsed = configSchema.safeParse(values);
   if (!parsed.success) throw new Error(describe(parsed.error));
   const { data, host, port } = parsed.data;
+  const tls = tlsOf(parsed.data['tls-cert'], parsed.data['tls-key']);
   return {
+    ...(tls === null ? {} : { tls }),
+    admission: {
+      requireApproval: parsed.data['require-approval'],
+      minProtocol: parsed.data['min-agent-protocol'],
+    },
     dataDir: resolve(data),
     host,
     port,
@@ -72,4 +100,11 @@ export function parseControlConfig(
       : { publicUrl: parsed.data['public-url'].replace(/\/+$/, '') }),
     printToken: parsed.data['print-token'],
   };
+}
+
+function tlsOf(cert: string | undefined, key: string | undefined): TlsFiles | null {
+  if (cert === undefined && key === undefined) return null;
+  if (cert !== undefined && key !== undefined) return { cert: resolve(cert), key: resolve(key) };
+  const [there, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
+  throw new Error(`--tls-${there} needs --tls-${missing} beside it: TLS takes both`);
 }

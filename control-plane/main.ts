@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { pathToFileURL } from 'node:url';
@@ -16,14 +17,17 @@ import { createHub } from './link/hub.ts';
 import { type Notify, startNotify } from './notify/desk.ts';
 import { Blobs } from './store/blobs.ts';
 import { Store } from './store/database.ts';
-import { loadSigningKey } from './store/signing-key.ts';
 import { createToken, hasTokens } from './store/tokens.ts';
+import { readTls } from './tls.ts';
+import { Trust } from './trust/trust.ts';
 
 export interface ControlPlane {
   readonly url: string;
   readonly port: number;
   /** The first admin token, on the very first start only: it is nowhere else. */
   readonly adminToken: string | null;
+  /** Reads certificate and key again. Throws, and goes on with those it has, when they are not good. */
+  reloadTls(): void;
   close(): Promise<void>;
 }
 
@@ -32,18 +36,20 @@ const REQUEST_TIMEOUT_MS = 3_600_000;
 /** Requests under way get this long at a stop; a long poll or a download could take far longer. */
 const DRAIN_MS = 1000;
 const SWEEP_MS = 20;
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 
 /** Opens the data directory, serves the API and the link on one port, and resolves when both do. */
 export async function startControlPlane(config: ControlConfig, log: Logger): Promise<ControlPlane> {
   const store = await Store.open(config.dataDir);
   try {
-    const key = await loadSigningKey(config.dataDir);
+    const trust = await Trust.open(store, config.dataDir, Date.now());
     const blobs = new Blobs(config.dataDir);
     const hub = await createHub({
       store,
-      key,
+      trust,
       log,
       keepWindowsMs: config.keepWindowsMs,
+      admission: config.admission,
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });
     const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));
@@ -62,17 +68,14 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       notify,
       store,
       blobs,
-      key,
+      key: trust.online,
+      trust,
       hostNames,
       log,
       now: Date.now,
       stopping: stopping.signal,
     });
-    const server = createAdaptorServer({
-      fetch: app.hono.fetch,
-      createServer,
-      serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS },
-    }) as Server;
+    const server = createServerOf(config, app.hono.fetch);
     const links = acceptLinks(server, hub, hostNames, log);
     try {
       server.listen(config.port, config.host);
@@ -86,11 +89,16 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
     const adminToken = await firstToken(store);
     const { port } = server.address() as AddressInfo;
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-    url = `http://${host}:${port}`;
+    url = `${config.tls === undefined ? 'http' : 'https'}://${host}:${port}`;
     return {
       url,
       port,
       adminToken,
+      reloadTls: () => {
+        if (config.tls !== undefined && server instanceof SecureServer) {
+          server.setSecureContext(readTls(config.tls));
+        }
+      },
       close: () => {
         stopping.abort();
         return stop(server, links, { hub, notify, store });
@@ -100,6 +108,23 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
     await store.close();
     throw error;
   }
+}
+
+function createServerOf(
+  { tls }: ControlConfig,
+  fetch: Parameters<typeof createAdaptorServer>[0]['fetch'],
+): Server {
+  const serverOptions = { requestTimeout: REQUEST_TIMEOUT_MS };
+  const server =
+    tls === undefined
+      ? createAdaptorServer({ fetch, createServer, serverOptions })
+      : createAdaptorServer({
+          fetch,
+          createServer: createSecureServer,
+          serverOptions: { ...serverOptions, ...readTls(tls) },
+        });
+  // Either kind of Node's: what is called of them below, both have.
+  return server as Server;
 }
 
 /** No default password: the first start makes a token, and only its hash is kept. */
@@ -182,6 +207,20 @@ async function main(): Promise<void> {
     else process.stdout.write(`admin token (shown this once): ${control.adminToken}\n`);
   }
   log.info({ url: control.url, data: config.dataDir }, 'listening');
+  if (config.tls === undefined && !LOOPBACK.test(config.host)) {
+    log.warn(
+      { host: config.host },
+      'plain http off loopback: give --tls-cert and --tls-key, or put a proxy that ends TLS before it',
+    );
+  }
+  process.on('SIGHUP', () => {
+    try {
+      control.reloadTls();
+      log.info('tls-reloaded');
+    } catch (error) {
+      log.error({ err: error }, 'tls-not-reloaded');
+    }
+  });
   const end = (signal: NodeJS.Signals) => {
     log.info({ signal }, 'stopping');
     control.close().then(

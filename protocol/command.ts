@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bytesSchema } from './bytes.ts';
 import { detailSchema } from './error.ts';
 import { nameSchema, timestampSchema } from './ids.ts';
 import { tuningSchema } from './tuning.ts';
@@ -11,6 +12,8 @@ export type CommandId = z.infer<typeof commandIdSchema>;
 export const commandSchema = z.discriminatedUnion('name', [
   /** Measures how the stable version of a deployment is best executed there. */
   z.object({ name: z.literal('tune'), deployment: nameSchema }),
+  /** Makes a key of its own, which its old key hands over to when the link comes back. */
+  z.object({ name: z.literal('rotate-key') }),
 ]);
 export type Command = z.infer<typeof commandSchema>;
 
@@ -26,6 +29,8 @@ export type CommandMessage = z.infer<typeof commandMessageSchema>;
 /** What each command answers. */
 export const commandValueSchema = z.discriminatedUnion('name', [
   z.object({ name: z.literal('tune'), tuning: tuningSchema }),
+  /** The key that it will come back with. */
+  z.object({ name: z.literal('rotate-key'), publicKey: bytesSchema(32, true) }),
 ]);
 export type CommandValue = z.infer<typeof commandValueSchema>;
 

@@ -11,6 +11,7 @@ import { MAX_ARMS, MAX_DEPLOYMENTS_PER_AGENT, MAX_WINDOW_MS, MIN_WINDOW_MS } fro
 import { monitoringSchema } from './monitoring.ts';
 import { servingSchema } from './serving.ts';
 import { envelopeSchema } from './signing.ts';
+import { signedSchema } from './trust/signed.ts';
 
 /** One version that a deployment may answer with. `share` 0 keeps it loaded, so that going back is a pointer swap. */
 export const desiredArmSchema = z.object({
@@ -72,5 +73,10 @@ export type DesiredState = z.infer<typeof desiredStateSchema>;
 export const desiredMessageSchema = z.object({
   kind: z.literal('desired'),
   envelope: envelopeSchema,
+  /** Releases of the versions that it names, in any order; absent in what older control planes say. */
+  releases: z
+    .array(signedSchema)
+    .max(MAX_DEPLOYMENTS_PER_AGENT * MAX_ARMS)
+    .optional(),
 });
 export type DesiredMessage = z.infer<typeof desiredMessageSchema>;

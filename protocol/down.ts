@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { commandMessageSchema } from './command.ts';
 import { desiredMessageSchema } from './desired.ts';
 import { refusedMessageSchema } from './error.ts';
-import { challengeMessageSchema, welcomeMessageSchema } from './hello.ts';
+import { challengeMessageSchema, pendingMessageSchema, welcomeMessageSchema } from './hello.ts';
 import { ackMessageSchema } from './telemetry.ts';
 
 /** Everything the control plane says to an agent. */
 export const downMessageSchema = z.discriminatedUnion('kind', [
   challengeMessageSchema,
   welcomeMessageSchema,
+  pendingMessageSchema,
   desiredMessageSchema,
   commandMessageSchema,
   ackMessageSchema,

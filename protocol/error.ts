@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bytesSchema } from './bytes.ts';
 import { MAX_DETAIL_LENGTH } from './limits.ts';
 
 /** Why an agent refuses a version. Closed: rollouts decide by it. */
@@ -14,6 +15,8 @@ export const refusalCodeSchema = z.enum([
   'golden-mismatch',
   'warmup-failed',
   'engine-crashed',
+  /** No release that the pinned root stands behind covers it here. */
+  'not-released',
 ]);
 export type RefusalCode = z.infer<typeof refusalCodeSchema>;
 
@@ -28,6 +31,8 @@ export const linkErrorCodeSchema = z.enum([
   'bad-join-token',
   'unknown-agent',
   'revoked',
+  /** Only to agents older than protocol 3: newer ones hold their link. */
+  'pending-approval',
   'replaced',
   'hello-timeout',
   'shutting-down',
@@ -44,13 +49,17 @@ export const refusedMessageSchema = z.object({
   detail: z.string().max(MAX_DETAIL_LENGTH),
   /** Wait at least this long before the next attempt; null: do not come back with these credentials. */
   retryAfterMs: z.number().int().min(0).nullable(),
+  /** As in a welcome. Without it nobody has proved that the control plane said this. */
+  signature: bytesSchema(64, true).optional(),
 });
+export type RefusedMessage = z.infer<typeof refusedMessageSchema>;
 
 export type ProtocolErrorKind =
   | 'frame-too-large'
   | 'not-msgpack'
   | 'schema'
   | 'signature'
+  | 'trust'
   | 'onnx'
   | 'tensor'
   | 'manifest'

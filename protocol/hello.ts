@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { bytesSchema } from './bytes.ts';
 import { agentIdSchema, bootIdSchema, labelsSchema, nameSchema, timestampSchema } from './ids.ts';
+import { MAX_ROOTS } from './limits.ts';
+import { signedSchema } from './trust/signed.ts';
 
 /** Control plane speaks first: a nonce to sign, and the key that signs everything it will say. */
 export const challengeMessageSchema = z.object({
@@ -8,6 +10,8 @@ export const challengeMessageSchema = z.object({
   nonce: bytesSchema(32, true),
   controlKey: bytesSchema(32, true),
   protocols: z.object({ min: z.int(), max: z.int() }),
+  /** The chain of roots, oldest first: the newest says that `controlKey` is an online key. */
+  roots: z.array(signedSchema).max(MAX_ROOTS).optional(),
 });
 export type ChallengeMessage = z.infer<typeof challengeMessageSchema>;
 
@@ -27,6 +31,14 @@ export const joinSchema = z.object({
   labels: labelsSchema,
 });
 
+/** A former key of this agent hands over to the one that the hello shows. */
+export const rotationSchema = z.object({
+  previousKey: bytesSchema(32, true),
+  /** Signature by `previousKey` over `rotationTranscript(...)`. */
+  signature: bytesSchema(64, true),
+});
+export type Rotation = z.infer<typeof rotationSchema>;
+
 export const helloMessageSchema = z.object({
   kind: z.literal('hello'),
   protocol: z.int(),
@@ -34,6 +46,9 @@ export const helloMessageSchema = z.object({
   publicKey: bytesSchema(32, true),
   /** Signature over `helloTranscript(...)`: proves the key, bound to this nonce and this control plane. */
   proof: bytesSchema(64, true),
+  /** What the control plane's answer must sign, with all else; agents older than protocol 3 send none. */
+  nonce: bytesSchema(32, true).optional(),
+  rotation: rotationSchema.nullable().optional(),
   join: joinSchema.nullable(),
   boot: bootIdSchema,
   /** The highest generation this agent has accepted, 0 when none: where to resume. */
@@ -52,8 +67,18 @@ export const welcomeMessageSchema = z.object({
   serverTimeMs: timestampSchema,
   /** Bearer token for artifact downloads; short-lived, renewed by each welcome. */
   downloadToken: z.string().max(1024),
+  /** By the control plane's key, over `answerTranscript(...)`; only for an agent that sent a nonce. */
+  signature: bytesSchema(64, true).optional(),
 });
 export type WelcomeMessage = z.infer<typeof welcomeMessageSchema>;
+
+/** Joined, and waiting for an operator to look at its fingerprint: the link is held, and nothing is said on it. */
+export const pendingMessageSchema = z.object({
+  kind: z.literal('pending'),
+  agent: agentIdSchema,
+  signature: bytesSchema(64, true).optional(),
+});
+export type PendingMessage = z.infer<typeof pendingMessageSchema>;
 
 const TRANSCRIPT = new TextEncoder().encode('driftline/hello/v1\n');
 

@@ -41,6 +41,12 @@ export const labelsSchema = z
   });
 export type Labels = z.infer<typeof labelsSchema>;
 
+/**
+ * Labels decide what a host gets, so hosts don't decide labels: those that one gives itself stand under this prefix,
+ * and those that its join token or an operator gave stand without it.
+ */
+export const OWN_LABEL_PREFIX = 'self.';
+
 /** What a version is to its deployment. `pinned` ones get no share: only requests that name their version reach them. */
 export const armSchema = z.enum(['stable', 'candidate', 'pinned']);
 export type Arm = z.infer<typeof armSchema>;

@@ -91,3 +91,21 @@ export const MAX_LOOKUP_COLUMNS = 512;
 
 /** Rows of features that one engine keeps: at 20 columns about 1 GB, so more is a mistake. */
 export const MAX_LOOKUP_CACHE_ENTRIES = 1_000_000;
+
+/** Roots in a challenge: the newest of the chain. An agent that is further behind joins anew. */
+export const MAX_ROOTS = 64;
+
+/** Keys of one role, and signatures of one statement. */
+export const MAX_ROLE_KEYS = 16;
+
+/** A root of 16 keys in each role, or a release that names 64 deployments and as many labels. */
+export const MAX_STATEMENT_BYTES = 32 * 1024;
+
+/** Deployments that one release is for. */
+export const MAX_RELEASE_DEPLOYMENTS = 64;
+
+/**
+ * How far above the one that it holds a generation may be. Generations begin at a clock's milliseconds, so the first is
+ * far above 0; the end of the integers is 2,000 such steps away, and one document can't take an agent there.
+ */
+export const MAX_GENERATION_STEP = 2 ** 42;

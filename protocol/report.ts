@@ -46,6 +46,8 @@ export const reportMessageSchema = z.object({
   /** Highest generation that every engine of the host serves. */
   applied: z.int().min(0),
   at: timestampSchema,
+  /** Its desired state has expired: what ran goes on, and nothing new is installed. */
+  stale: z.boolean().optional(),
   deployments: z.array(reportedDeploymentSchema).max(MAX_DEPLOYMENTS_PER_AGENT),
 });
 export type ReportMessage = z.infer<typeof reportMessageSchema>;

@@ -2,21 +2,26 @@ import { z } from 'zod';
 import { bytesSchema, toHex } from './bytes.ts';
 import { ProtocolError } from './error.ts';
 import { MAX_FRAME_BYTES } from './limits.ts';
+import { batchStatement, inclusionSchema, rootOfInclusion } from './trust/inclusion.ts';
 
 /**
  * Ed25519 through WebCrypto: the same code in Node and in a browser. What is signed is the payload's
  * bytes as they travel, so no canonical form has to be agreed on.
  */
+/** First 16 hex digits of the SHA-256 of a public key. */
+export const keyIdSchema = z.string().regex(/^[0-9a-f]{16}$/);
+
 export const envelopeSchema = z.object({
   payload: bytesSchema(MAX_FRAME_BYTES),
-  /** First 16 hex digits of the SHA-256 of the public key. */
-  keyId: z.string().regex(/^[0-9a-f]{16}$/),
+  keyId: keyIdSchema,
   signature: bytesSchema(64, true),
+  /** Of many payloads under one signature: where this one is. Without it the signature is over the payload alone. */
+  inclusion: inclusionSchema.optional(),
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
 
 /** What a signature is for. Part of the signed bytes, so that one kind can't be passed off as another. */
-export type SigningDomain = 'desired' | 'download';
+export type SigningDomain = 'desired' | 'desired-batch' | 'download' | 'release' | 'root';
 
 export interface SigningKey {
   readonly keyId: string;
@@ -93,12 +98,8 @@ export async function open(
   domain: SigningDomain,
   envelope: Envelope,
 ): Promise<Uint8Array> {
-  const genuine = await verifyBytes(
-    publicKey,
-    inDomain(domain, envelope.payload),
-    envelope.signature,
-  );
-  if (!genuine) {
+  const message = await signedMessage(domain, envelope);
+  if (message === null || !(await verifyBytes(publicKey, message, envelope.signature))) {
     throw new ProtocolError(
       'signature',
       `a ${domain} envelope claims key ${envelope.keyId}, but the pinned key ${await keyIdOf(publicKey)} did not sign it`,
@@ -107,7 +108,19 @@ export async function open(
   return envelope.payload;
 }
 
-function inDomain(domain: SigningDomain, payload: Uint8Array): Uint8Array {
+/** Null for an inclusion that fits no tree. Only desired state is signed in batches. */
+async function signedMessage(
+  domain: SigningDomain,
+  { payload, inclusion }: Envelope,
+): Promise<Uint8Array | null> {
+  if (inclusion === undefined) return inDomain(domain, payload);
+  if (domain !== 'desired') return null;
+  const root = await rootOfInclusion(payload, inclusion);
+  return root === null ? null : inDomain('desired-batch', batchStatement(inclusion.size, root));
+}
+
+/** The bytes that a signature is made over. */
+export function inDomain(domain: SigningDomain, payload: Uint8Array): Uint8Array {
   const prefix = new TextEncoder().encode(`driftline/${domain}/v1\n`);
   const bytes = new Uint8Array(prefix.length + payload.length);
   bytes.set(prefix, 0);

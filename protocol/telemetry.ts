@@ -56,6 +56,10 @@ export const eventMessageSchema = z.object({
     'outbox-coarsened',
     'desired-refused',
     'fell-back',
+    /** Its desired state has expired. */
+    'stale',
+    /** Two documents of one generation, both signed: the evidence is on the host. */
+    'equivocation',
     'concept-drift',
   ]),
   detail: detailSchema,

@@ -4,7 +4,9 @@
  * History
  * 1  challenge, hello, welcome, desired, report, telemetry, event, ack, refused
  * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
- * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators
+ * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
+ *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
+ *    state signed in batches; `stale`
  */
 export const PROTOCOL_VERSION = 3;
 
@@ -14,5 +16,11 @@ export const MIN_PROTOCOL_VERSION = 1;
 /** From which version on an agent reads pinned arms: an older one would refuse the whole document. */
 export const PINNED_SINCE = 2;
 
-/** From which version on an agent reads commands: an older one would drop the link. */
-export const COMMANDS_SINCE = 2;
+/** From which version on an agent reads each command: an older one would drop the link. */
+export const COMMAND_SINCE = { tune: 2, 'rotate-key': 3 } as const;
+
+/** From which version on an agent holds its link while it waits for approval. */
+export const PENDING_SINCE = 3;
+
+/** From which version on an agent reads documents that are signed in a batch, and what is released. */
+export const BATCHES_SINCE = 3;

@@ -15,6 +15,8 @@ export interface CommandDeps {
   plan(): ServingPlan | null;
   /** A version's verified files on this host. */
   filesOf(manifest: Digest): ModelFiles | null;
+  /** Makes the key that this host will come back with. */
+  rotateKey(): Promise<Uint8Array>;
   /** The agent's own program; default: the one this code was built into. */
   readonly program?: string;
   readonly now?: () => number;
@@ -66,6 +68,8 @@ export class CommandRunner {
     switch (command.name) {
       case 'tune':
         return this.#tune(command.deployment);
+      case 'rotate-key':
+        return { name: 'rotate-key', publicKey: await this.#deps.rotateKey() };
     }
   }
 

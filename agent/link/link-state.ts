@@ -1,9 +1,9 @@
 /**
  * The agent's side of the link, without socket or clock.
  *
- *     waiting ──timer──▶ connecting ──challenge──▶ proving ──welcome──▶ online
- *        ▲                   │                        │                   │
- *        └────── closed ─────┴──────── closed ────────┴────── closed ─────┘
+ *     waiting ──timer──▶ connecting ──challenge──▶ proving ──welcome──────────────▶ online
+ *        ▲                   │                        │ └─pending─▶ pending ──welcome──▲│
+ *        └────── closed ─────┴──────── closed ────────┴────── closed ──┴──── closed ────┘
  *     any ──refused for good──▶ refused         any ──stop──▶ stopped
  *     online ──welcome──▶ online: the control plane renews the download token
  */
@@ -11,6 +11,8 @@ export type LinkState =
   | { readonly name: 'waiting'; readonly attempt: number }
   | { readonly name: 'connecting'; readonly attempt: number }
   | { readonly name: 'proving'; readonly attempt: number }
+  /** Known to the control plane, and waiting for an operator's word. */
+  | { readonly name: 'pending' }
   | { readonly name: 'online' }
   | { readonly name: 'refused'; readonly reason: string }
   | { readonly name: 'stopped' };
@@ -18,6 +20,7 @@ export type LinkState =
 export type LinkEvent =
   | { readonly name: 'timer' }
   | { readonly name: 'challenge' }
+  | { readonly name: 'pending' }
   | { readonly name: 'welcome' }
   | { readonly name: 'closed' }
   | { readonly name: 'refused'; readonly reason: string }
@@ -45,6 +48,7 @@ const TABLE: Table = {
   waiting: {
     timer: to('connecting'),
     challenge: stay,
+    pending: stay,
     welcome: stay,
     closed: stay,
     refused,
@@ -53,6 +57,7 @@ const TABLE: Table = {
   connecting: {
     timer: stay,
     challenge: to('proving'),
+    pending: again,
     welcome: again,
     closed: again,
     refused,
@@ -61,6 +66,16 @@ const TABLE: Table = {
   proving: {
     timer: stay,
     challenge: again,
+    pending: () => ({ name: 'pending' }),
+    welcome: () => ({ name: 'online' }),
+    closed: again,
+    refused,
+    stop: stopped,
+  },
+  pending: {
+    timer: stay,
+    challenge: again,
+    pending: stay,
     welcome: () => ({ name: 'online' }),
     closed: again,
     refused,
@@ -69,6 +84,7 @@ const TABLE: Table = {
   online: {
     timer: stay,
     challenge: again,
+    pending: again,
     welcome: stay,
     closed: () => ({ name: 'waiting', attempt: 1 }),
     refused,
@@ -77,12 +93,21 @@ const TABLE: Table = {
   refused: {
     timer: stay,
     challenge: stay,
+    pending: stay,
     welcome: stay,
     closed: stay,
     refused: stay,
     stop: stopped,
   },
-  stopped: { timer: stay, challenge: stay, welcome: stay, closed: stay, refused: stay, stop: stay },
+  stopped: {
+    timer: stay,
+    challenge: stay,
+    pending: stay,
+    welcome: stay,
+    closed: stay,
+    refused: stay,
+    stop: stay,
+  },
 };
 
 export function nextLinkState(state: LinkState, event: LinkEvent): LinkState {
@@ -101,4 +126,12 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 export function reconnectDelayMs(attempt: number, draw: number, atLeastMs = 0): number {
   const bound = Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt, 16));
   return Math.min(atLeastMs, MAX_RETRY_AFTER_MS) + Math.floor(draw * bound);
+}
+
+/**
+ * What a refusal asks for; null: do not come back. Somebody on the way who has proved nothing can make an agent wait,
+ * which he could by cutting the line too, and never longer than a link that does not come up waits.
+ */
+export function waitAfterRefusalMs(retryAfterMs: number | null, proven: boolean): number | null {
+  return proven ? retryAfterMs : Math.min(retryAfterMs ?? 0, MAX_DELAY_MS);
 }

@@ -1,23 +1,39 @@
+import { randomBytes } from 'node:crypto';
 import { type ClientOptions, WebSocket } from 'ws';
 import type { CommandMessage, CommandOutcome } from '../../protocol/command.ts';
 import type { DesiredMessage } from '../../protocol/desired.ts';
-import type { DownMessage } from '../../protocol/down.ts';
-import { type ChallengeMessage, type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
+import type { RefusedMessage } from '../../protocol/error.ts';
+import { type Answer, type Frames, hashFrame, isProven } from '../../protocol/handshake.ts';
+import {
+  type ChallengeMessage,
+  type HelloMessage,
+  helloTranscript,
+  type PendingMessage,
+  type WelcomeMessage,
+} from '../../protocol/hello.ts';
 import type { EgressKind } from '../../protocol/ledger.ts';
-import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
+import { MAX_FRAME_BYTES, MAX_SKEW_MS } from '../../protocol/limits.ts';
 import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { decodeDown, encodeUp, numberedFrame } from '../../protocol/wire.ts';
 import { AgentError, messageOf } from '../error.ts';
 import { type Identity, pinnedFingerprint } from './identity.ts';
-import { type LinkEvent, type LinkState, nextLinkState, reconnectDelayMs } from './link-state.ts';
+import {
+  type LinkEvent,
+  type LinkState,
+  nextLinkState,
+  reconnectDelayMs,
+  waitAfterRefusalMs,
+} from './link-state.ts';
 import type { Outbox } from './outbox.ts';
 import type { OutboxItem } from './outbox-segment.ts';
+import type { Anchor, TrustStore } from './trust-store.ts';
 
 export interface LinkOptions {
   readonly controlUrl: string;
   readonly identity: Identity;
+  readonly trust: TrustStore;
   readonly outbox: Outbox;
   readonly join: HelloMessage['join'];
   readonly boot: string;
@@ -25,6 +41,8 @@ export interface LinkOptions {
   serving(): string | null;
   generation(): number;
   onDesired(message: DesiredMessage): void;
+  /** PEM of the only authority that may vouch for a control plane behind TLS; null: those that Node trusts. */
+  readonly ca: string | null;
   /** `deadline` on this host's clock. Must not reject: what goes wrong is an outcome too. */
   onCommand(message: CommandMessage): Promise<CommandOutcome>;
   /** A new bearer token for downloads: at each welcome, and renewed while the link is up. */
@@ -62,7 +80,12 @@ export class Link {
   #silence: NodeJS.Timeout | null = null;
   #retryAfterMs = 0;
   #receiving: Promise<void> = Promise.resolve();
-  #challengedKey: Uint8Array | null = null;
+  /** What the control plane must have signed by whatever it answers. */
+  #handshake: {
+    readonly controlKey: Uint8Array;
+    readonly anchor: Anchor;
+    readonly frames: Frames;
+  } | null = null;
   /** How far this host's clock is ahead of the control plane's. */
   #clockAheadMs: number | null = null;
   #helloSentAt = 0;
@@ -80,7 +103,7 @@ export class Link {
 
   /** How far this host's clock is ahead of the control plane's, as measured last; null before the first link. */
   get clockAheadMs(): number | null {
-    return this.#clockAheadMs;
+    return this.#clockAheadMs === null ? null : bounded(this.#clockAheadMs);
   }
 
   start(): void {
@@ -132,8 +155,10 @@ export class Link {
       perMessageDeflate: false,
       maxPayload: MAX_FRAME_BYTES,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      ...(this.#options.ca === null ? {} : { ca: this.#options.ca }),
     });
     this.#socket = socket;
+    this.#handshake = null;
     this.#sent.clear();
     this.#telemetrySent = 0;
     this.#heard();
@@ -155,7 +180,10 @@ export class Link {
     socket.on('error', (error: Error) => {
       this.#options.log('warn', 'link failed', { reason: error.message });
     });
-    socket.on('close', () => this.#closed(socket));
+    // Behind what was received: how long to stay away is said last, and must be known before the wait begins.
+    socket.on('close', () => {
+      this.#receiving = this.#receiving.then(() => this.#closed(socket));
+    });
   }
 
   #open(url: URL, options: ClientOptions): LinkSocket {
@@ -184,8 +212,9 @@ export class Link {
 
   async #receive(socket: LinkSocket, data: Buffer): Promise<void> {
     const message = decodeDown(data);
-    if (message.kind === 'challenge') await this.#prove(message);
-    else if (message.kind === 'refused') this.#refused(message);
+    if (message.kind === 'challenge') await this.#prove(message, await hashFrame(data));
+    else if (message.kind === 'refused') await this.#refused(message);
+    else if (message.kind === 'pending') await this.#held(message);
     else if (message.kind === 'welcome') await this.#welcomed(message);
     else if (this.#state.name !== 'online')
       throw new AgentError('link', `${message.kind} before welcome`);
@@ -203,6 +232,8 @@ export class Link {
         // Another connection never asked for it.
         if (this.#socket !== socket) return;
         this.send({ kind: 'result', id: message.id, outcome });
+        // The new key is shown by the next hello.
+        if (outcome.ok && outcome.value.name === 'rotate-key') socket.close(1000);
       })
       .catch((error: unknown) => {
         this.#options.log('warn', 'no result of a command', { reason: messageOf(error) });
@@ -218,63 +249,70 @@ export class Link {
     this.flush();
   }
 
-  async #prove(challenge: ChallengeMessage): Promise<void> {
+  async #prove(challenge: ChallengeMessage, hash: Uint8Array): Promise<void> {
     const { identity, join } = this.#options;
-    await this.#checkControlKey(challenge.controlKey);
+    const { controlKey } = challenge;
+    const anchor = await this.#anchorOf(challenge);
     const { publicKey } = identity.key;
-    const transcript = helloTranscript(challenge.nonce, challenge.controlKey, publicKey);
-    const hello: HelloMessage = {
-      kind: 'hello',
-      protocol: PROTOCOL_VERSION,
-      agent: identity.agent,
-      publicKey,
-      proof: await signBytes(identity.key, transcript),
-      join: identity.agent === null ? join : null,
-      boot: this.#options.boot,
-      generation: this.#options.generation(),
-      serving: this.#options.serving(),
-      capabilities: this.#options.capabilities,
-    };
-    this.#challengedKey = challenge.controlKey;
+    const transcript = helloTranscript(challenge.nonce, controlKey, publicKey);
+    // A copy: msgpackr reuses its buffer, and the frame is sent after its hash was waited for.
+    const hello = Uint8Array.from(
+      encodeUp({
+        kind: 'hello',
+        protocol: PROTOCOL_VERSION,
+        agent: identity.agent,
+        publicKey,
+        proof: await signBytes(identity.key, transcript),
+        nonce: new Uint8Array(randomBytes(32)),
+        rotation: await identity.rotation(),
+        join: identity.agent === null ? join : null,
+        boot: this.#options.boot,
+        generation: this.#options.generation(),
+        serving: this.#options.serving(),
+        capabilities: this.#options.capabilities,
+      }),
+    );
+    const frames = { challenge: hash, hello: await hashFrame(hello) };
+    this.#handshake = { controlKey, anchor, frames };
     this.#apply({ name: 'challenge' });
     this.#helloSentAt = this.#now();
-    this.#put('hello', encodeUp(hello));
+    this.#put('hello', hello);
   }
 
-  /** The pinned key, or before the first join the fingerprint inside the token: never whoever answers first. */
-  async #checkControlKey(offered: Uint8Array): Promise<void> {
-    const { identity, join } = this.#options;
-    const pinned = identity.controlKey;
-    const fingerprint = await fingerprintOf(offered);
-    if (pinned !== null) {
-      if (fingerprint !== (await fingerprintOf(pinned))) {
-        throw new AgentError(
-          'link',
-          `the control plane shows key ${fingerprint.slice(0, 16)}, not the one pinned at join`,
-        );
-      }
-      return;
-    }
-    if (join === null)
-      throw new AgentError('link', 'this host has not joined yet and has no join token');
-    if (!fingerprint.startsWith(pinnedFingerprint(join.token))) {
-      throw new AgentError('link', 'the control plane shows another key than the join token names');
-    }
+  /** The root that vouches for the challenge's key: never whoever answers first. */
+  #anchorOf({ roots = [], controlKey }: ChallengeMessage): Promise<Anchor> {
+    const { identity, join, trust } = this.#options;
+    const key = identity.controlKey;
+    if (key !== null) return trust.follow(roots, controlKey, { kind: 'key', key });
+    const fingerprint = join === null ? null : pinnedFingerprint(join.token);
+    const pin = fingerprint === null ? null : ({ kind: 'fingerprint', fingerprint } as const);
+    return trust.follow(roots, controlKey, pin);
   }
 
-  async #welcomed(message: Extract<DownMessage, { kind: 'welcome' }>): Promise<void> {
+  /** The key behind an answer. Throws when it is not the one of the challenge: then anybody may have answered. */
+  async #proven(answer: Answer): Promise<Uint8Array> {
+    const handshake = this.#handshake;
+    if (handshake === null) throw new AgentError('link', `${answer.kind} without a proof`);
+    if (!(await isProven(handshake.controlKey, handshake.frames, answer))) {
+      const told = `the control plane did not prove its key in its "${answer.kind}": an impostor, or one older than protocol 3`;
+      throw new AgentError('link', told);
+    }
+    await this.#options.trust.keep(handshake.anchor);
+    return handshake.controlKey;
+  }
+
+  async #welcomed(message: WelcomeMessage): Promise<void> {
+    const controlKey = await this.#proven(message);
     if (this.#state.name === 'online') {
-      this.#clockAheadMs = renewedSkew(this.#clockAheadMs, this.#now() - message.serverTimeMs);
+      const oneWay = this.#now() - message.serverTimeMs;
+      this.#clockAheadMs = renewedSkew(this.#clockAheadMs, oneWay);
       this.#options.onToken(message.downloadToken);
       return;
-    }
-    if (this.#state.name !== 'proving' || this.#challengedKey === null) {
-      throw new AgentError('link', 'welcome without a proof');
     }
     // Half of the way there and back: off by at most that half.
     const middle = (this.#helloSentAt + this.#now()) / 2;
     this.#clockAheadMs = Math.round(middle) - message.serverTimeMs;
-    await this.#options.identity.admitted(message.agent, this.#challengedKey);
+    await this.#options.identity.admitted(message.agent, controlKey);
     this.#apply({ name: 'welcome' });
     this.#options.log('info', 'joined', { agent: message.agent });
     this.#options.onToken(message.downloadToken);
@@ -282,13 +320,29 @@ export class Link {
     this.flush();
   }
 
-  #refused(message: Extract<DownMessage, { kind: 'refused' }>): void {
-    this.#options.log('warn', 'refused by the control plane', {
-      code: message.code,
-      detail: message.detail,
+  /** The token is used up: from now on the key is what this host comes back with. */
+  async #held(message: PendingMessage): Promise<void> {
+    const controlKey = await this.#proven(message);
+    const { identity, log } = this.#options;
+    await identity.admitted(message.agent, controlKey);
+    this.#apply({ name: 'pending' });
+    const fingerprint = await fingerprintOf(identity.key.publicKey);
+    log('warn', 'waiting for an operator to approve this host', {
+      agent: message.agent,
+      fingerprint,
     });
-    if (message.retryAfterMs === null) this.#apply({ name: 'refused', reason: message.detail });
-    else this.#retryAfterMs = message.retryAfterMs;
+  }
+
+  /** Only the control plane itself can send a host away for good; anybody else on the way, for a while. */
+  async #refused(message: RefusedMessage): Promise<void> {
+    const { code, detail, retryAfterMs } = message;
+    const handshake = this.#handshake;
+    const proven =
+      handshake !== null && (await isProven(handshake.controlKey, handshake.frames, message));
+    this.#options.log('warn', 'refused by the control plane', { code, detail, proven });
+    const waitMs = waitAfterRefusalMs(retryAfterMs, proven);
+    if (waitMs === null) this.#apply({ name: 'refused', reason: detail });
+    else this.#retryAfterMs = waitMs;
   }
 }
 
@@ -298,4 +352,9 @@ const ONE_WAY_MS = 1_000;
 /** A clock that was set while the link stood shows as a jump; anything smaller may be the network. */
 function renewedSkew(measured: number | null, oneWay: number): number {
   return measured === null || Math.abs(oneWay - measured) > ONE_WAY_MS ? oneWay : measured;
+}
+
+/** A clock that was never set is off by decades; the wire has room for ten years. */
+function bounded(aheadMs: number): number {
+  return Math.max(-MAX_SKEW_MS, Math.min(MAX_SKEW_MS, aheadMs));
 }

@@ -11,6 +11,7 @@ import type { EnginePool } from '../engine/pool/pool.ts';
 import { messageOf } from '../error.ts';
 import type { Source } from '../store/fetch.ts';
 import { BlameLedger, suspectOf, worthRefusing } from './blame.ts';
+import type { Accepted } from './desired-gate.ts';
 import { enginesWanted } from './engines-wanted.ts';
 import { modelsToOpen, versionsIn } from './models-to-open.ts';
 import {
@@ -84,20 +85,42 @@ export class Convergence {
   }
 
   /** A newer desired state. Resolves when it has been carried out as far as can be. */
-  want(desired: DesiredState): Promise<void> {
+  want({ desired, unreleased }: Accepted): Promise<void> {
     this.#unloaded = keepUnloaded(this.#unloaded, this.#desired, desired);
     this.#options.shelf.forgive();
+    this.#refuse(unreleased);
     this.#blame.clear();
     this.#desired = desired;
     return this.#converge();
   }
 
   /** Brings back what ran before a restart, from disk alone, then what was wanted then. */
-  async restore(lastGood: ServingPlan | null, desired: DesiredState | null): Promise<void> {
+  async restore(lastGood: ServingPlan | null, accepted: Accepted | null): Promise<void> {
     await this.#options.memory.load();
+    const desired = accepted?.desired ?? null;
     this.#desired = desired;
     const whole = lastGood !== null && (await this.#serveLastGood(lastGood));
+    if (accepted !== null) this.#refuse(accepted.unreleased);
     if (desired !== null && (!whole || this.#unfinished())) await this.#converge();
+  }
+
+  /** Nothing is installed without a release. What runs already goes on: its release may only have been replaced. */
+  #refuse(unreleased: Accepted['unreleased']): void {
+    for (const { deployment, manifest, code, detail } of unreleased) {
+      const planned = this.#planned?.deployments.find(({ name }) => name === deployment);
+      if (planned?.arms.some((arm) => arm.manifest === manifest)) continue;
+      this.#options.shelf.refuse(manifest, { code, detail });
+    }
+  }
+
+  /** Whether the document has expired: then what runs goes on, and nothing is installed. */
+  get stale(): boolean {
+    return this.#desired !== null && this.#desired.expiresAt <= Date.now();
+  }
+
+  /** Where new files come from. */
+  #source(): Source | null {
+    return this.stale ? null : this.#options.source();
   }
 
   /** Something may still be missing that could not be had while the control plane was away. */
@@ -173,7 +196,7 @@ export class Convergence {
     if (wanted.some((manifest) => shelf.filesOf(manifest) === null)) this.report();
     for (const manifest of wanted) {
       // Refused for what it is: fetching it again would find the same.
-      if (shelf.mayCome(manifest)) await shelf.fetch(manifest, this.#options.source(), signal);
+      if (shelf.mayCome(manifest)) await shelf.fetch(manifest, this.#source(), signal);
     }
     const plan = await this.#admitted(desired, signal);
     if (plan === null) return;
@@ -183,12 +206,12 @@ export class Convergence {
 
   /** A plan that every engine is ready for; null when it was overtaken. Each turn refuses one more version or ends. */
   async #admitted(desired: DesiredState, signal: AbortSignal): Promise<ServingPlan | null> {
-    const { shelf, memory, pool, source } = this.#options;
+    const { shelf, memory, pool } = this.#options;
     for (;;) {
       if (signal.aborted) return null;
       const plan = planServing(desired, shelf.refused, this.#planned, memory.fallbacks);
       const refusedBefore = shelf.refused.size;
-      for (const manifest of versionsIn(plan)) await shelf.fetch(manifest, source(), signal);
+      for (const manifest of versionsIn(plan)) await shelf.fetch(manifest, this.#source(), signal);
       const models = modelsToOpen(withoutUnloaded(plan, this.#unloaded), (manifest) =>
         shelf.filesOf(manifest),
       );
@@ -280,6 +303,7 @@ export class Convergence {
       observed: desired.generation,
       applied: this.applied,
       at: Date.now(),
+      stale: this.stale,
       deployments: reportDeployments(desired, shelf.refused, this.#serving, this.#placements),
     });
   }

@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { Packr } from 'msgpackr';
+import { z } from 'zod';
 import { type DesiredState, desiredStateSchema } from '../../protocol/desired.ts';
 import { ProtocolError } from '../../protocol/error.ts';
-import { type Envelope, envelopeSchema, open } from '../../protocol/signing.ts';
+import { type Envelope, envelopeSchema, keyIdOf, open } from '../../protocol/signing.ts';
+import { type Signed, signedSchema } from '../../protocol/trust/signed.ts';
 import { describe } from '../../protocol/wire.ts';
 import type { PlannedArm, ServingPlan } from '../engine/messages.ts';
 import { writeFileAtomically } from '../store/atomic-file.ts';
@@ -11,13 +13,14 @@ import type { Fallbacks } from './fallback.ts';
 
 const packr = new Packr({ useRecords: false });
 
-/** Verifies an envelope against the pinned key and reads what it says. Throws `ProtocolError`. */
+/** Verifies an envelope against the online keys and reads what it says. Throws `ProtocolError`. */
 export async function openDesired(
   envelope: Envelope,
-  controlKey: Uint8Array,
+  onlineKeys: readonly Uint8Array[],
   agent: string,
-): Promise<DesiredState> {
-  const payload = await open(controlKey, 'desired', envelope);
+): Promise<{ readonly desired: DesiredState; readonly key: Uint8Array }> {
+  const key = await signerOf(envelope, onlineKeys);
+  const payload = await open(key, 'desired', envelope);
   const parsed = desiredStateSchema.safeParse(JSON.parse(new TextDecoder().decode(payload)));
   if (!parsed.success) {
     throw new ProtocolError('schema', `the desired state is invalid: ${describe(parsed.error)}`);
@@ -28,30 +31,64 @@ export async function openDesired(
       `the desired state is for ${parsed.data.agent}, not for ${agent}`,
     );
   }
-  return parsed.data;
+  return { desired: parsed.data, key };
 }
+
+/** The key that an envelope says; which it is, decides `open`. */
+async function signerOf({ keyId }: Envelope, keys: readonly Uint8Array[]): Promise<Uint8Array> {
+  for (const key of keys) if ((await keyIdOf(key)) === keyId) return key;
+  throw new ProtocolError('signature', `key ${keyId} is no online key of this host's root`);
+}
+
+/** A document with the releases that came with it. */
+export interface StoredDesired {
+  readonly envelope: Envelope;
+  readonly releases: readonly Signed[];
+}
+
+const storedSchema = z.object({ envelope: envelopeSchema, releases: z.array(signedSchema) });
+
+/** Each is two documents of at most a frame; whoever can make one can make many. */
+const MAX_EVIDENCE_FILES = 16;
 
 /** The last accepted desired state and the last plan that all engines served, so that a restart needs no network. */
 export class DesiredStore {
   readonly #desiredPath: string;
   readonly #lastGoodPath: string;
   readonly #fallbackPath: string;
+  readonly #evidenceFolder: string;
 
   constructor(folder: string) {
     this.#desiredPath = join(folder, 'desired.bin');
     this.#lastGoodPath = join(folder, 'last-good.json');
     this.#fallbackPath = join(folder, 'fallback.json');
+    this.#evidenceFolder = join(folder, 'evidence');
   }
 
-  async saveDesired(envelope: Envelope): Promise<void> {
-    await writeFileAtomically(this.#desiredPath, Uint8Array.from(packr.pack(envelope)));
+  async saveDesired(stored: StoredDesired): Promise<void> {
+    await writeFileAtomically(this.#desiredPath, Uint8Array.from(packr.pack(stored)));
   }
 
-  /** Null when there is none; throws when it isn't what the pinned key signed. */
-  async loadDesired(controlKey: Uint8Array, agent: string): Promise<DesiredState | null> {
+  /** Null when there is none; its signature is still to be verified. Throws on a file that is no document. */
+  async loadDesired(): Promise<StoredDesired | null> {
     const bytes = await readOrNull(this.#desiredPath);
     if (bytes === null) return null;
-    return openDesired(envelopeSchema.parse(packr.unpack(bytes)), controlKey, agent);
+    const value: unknown = packr.unpack(bytes);
+    const parsed = storedSchema.safeParse(value);
+    // Builds before there were releases kept the envelope alone.
+    return parsed.success ? parsed.data : { envelope: envelopeSchema.parse(value), releases: [] };
+  }
+
+  /** Keeps envelopes that can't both be true. Returns where they are. */
+  async keepEvidence(generation: number, envelopes: readonly Envelope[]): Promise<string> {
+    await mkdir(this.#evidenceFolder, { recursive: true, mode: 0o700 });
+    const path = join(this.#evidenceFolder, `equivocation-${generation}.bin`);
+    const there = await readdir(this.#evidenceFolder);
+    if (there.includes(basename(path)) || there.length >= MAX_EVIDENCE_FILES) {
+      return this.#evidenceFolder;
+    }
+    await writeFileAtomically(path, Uint8Array.from(packr.pack(envelopes)));
+    return path;
   }
 
   async saveLastGood(plan: ServingPlan): Promise<void> {

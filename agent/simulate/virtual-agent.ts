@@ -6,7 +6,9 @@ import { messageOf } from '../error.ts';
 import { Identity, newBoot } from '../link/identity.ts';
 import { Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
-import { openDesired } from '../rollout/desired-store.ts';
+import { TrustStore } from '../link/trust-store.ts';
+import { DesiredGate } from '../rollout/desired-gate.ts';
+import { DesiredStore } from '../rollout/desired-store.ts';
 import type { Faults } from './config.ts';
 import { FaultySocket } from './faulty-socket.ts';
 import type { Versions } from './versions.ts';
@@ -32,8 +34,7 @@ export interface VirtualAgentOptions {
 export class VirtualAgent {
   readonly #options: VirtualAgentOptions;
   readonly #skewMs: number;
-  #running: { readonly link: Link; readonly outbox: Outbox; readonly identity: Identity } | null =
-    null;
+  #running: { readonly link: Link; readonly outbox: Outbox } | null = null;
   #sockets: FaultySocket[] = [];
   #downloadToken: string | null = null;
   #desired: DesiredState | null = null;
@@ -73,6 +74,10 @@ export class VirtualAgent {
   async start(): Promise<void> {
     const { folder, controlUrl, name, joinToken, labels } = this.#options;
     const identity = await Identity.load(folder);
+    const trust = await TrustStore.load(folder);
+    const store = new DesiredStore(folder);
+    const gate = new DesiredGate({ store, trust, agent: () => identity.agent, labels: {} });
+    await gate.restore();
     const boot = newBoot();
     const outbox = await Outbox.open({
       folder: join(folder, 'outbox'),
@@ -82,6 +87,8 @@ export class VirtualAgent {
     const link = new Link({
       controlUrl,
       identity,
+      trust,
+      ca: null,
       outbox,
       boot,
       join: { token: joinToken, name, labels },
@@ -89,7 +96,7 @@ export class VirtualAgent {
       serving: () => null,
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => {
-        this.#accept(message, identity).catch((error: unknown) => this.#failed(error));
+        this.#accept(message, gate).catch((error: unknown) => this.#failed(error));
       },
       onCommand: async () => ({ ok: false, code: 'failed', message: 'a simulated agent' }),
       onToken: (token) => {
@@ -109,7 +116,7 @@ export class VirtualAgent {
         return socket;
       },
     });
-    this.#running = { link, outbox, identity };
+    this.#running = { link, outbox };
     link.start();
     this.#watchClock();
   }
@@ -118,12 +125,13 @@ export class VirtualAgent {
     return Date.now() + this.#skewMs;
   }
 
-  async #accept(message: DesiredMessage, identity: Identity): Promise<void> {
-    const { agent, controlKey } = identity;
-    if (agent === null || controlKey === null) return;
-    const desired = await openDesired(message.envelope, controlKey, agent);
-    if (this.#desired !== null && desired.generation < this.#desired.generation) return;
-    this.#desired = desired;
+  async #accept(message: DesiredMessage, gate: DesiredGate): Promise<void> {
+    const taken = await gate.take(message);
+    if (taken === null) {
+      this.#report();
+      return;
+    }
+    this.#desired = taken.accepted.desired;
     this.#report();
     this.#watchClock();
   }

@@ -47,8 +47,11 @@ export class ArtifactStore {
 
   async #files(digest: Digest, path: string): Promise<readonly ManifestFile[]> {
     try {
-      const manifest = parseManifest(await readFile(path));
-      return manifest.files;
+      const { files } = parseManifest(await readFile(path));
+      const roles = files.map(({ role }) => role);
+      const twice = roles.find((role, at) => roles.indexOf(role) !== at);
+      if (twice !== undefined) throw new Error(`two files have the role "${twice}"`);
+      return files;
     } catch (cause) {
       throw new Refusal('manifest-invalid', `manifest ${digest}: ${messageOf(cause)}`, { cause });
     }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { Agent as HttpsAgent, request as secureRequest } from 'node:https';
 import type { Readable } from 'node:stream';
@@ -27,8 +28,9 @@ export class Client {
   constructor(config: ClientConfig) {
     this.url = config.url;
     this.#token = config.token;
-    const secure = config.url.startsWith('https:');
-    this.#agent = new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true });
+    this.#agent = config.url.startsWith('https:')
+      ? new HttpsAgent({ keepAlive: true, ...readCa(config.caFile ?? null) })
+      : new HttpAgent({ keepAlive: true });
   }
 
   /** Lets the process end without waiting for idle connections. */
@@ -140,6 +142,15 @@ export class Client {
     if (status === 401) return `check DRIFTLINE_TOKEN: ${this.url} does not know it`;
     if (status === 403) return 'use the token of somebody who may';
     return null;
+  }
+}
+
+function readCa(file: string | null): { ca?: Buffer } {
+  if (file === null) return {};
+  try {
+    return { ca: readFileSync(file) };
+  } catch (cause) {
+    throw new CliError('usage', `DRIFTLINE_CA is "${file}", which cannot be read`, { cause });
   }
 }
 

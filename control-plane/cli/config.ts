@@ -5,6 +5,8 @@ export interface ClientConfig {
   /** Without a slash at the end. */
   readonly url: string;
   readonly token: string | null;
+  /** PEM file of the authority behind its certificate; null: those that Node trusts. */
+  readonly caFile?: string | null;
 }
 
 export const DEFAULT_URL = 'http://127.0.0.1:7700';
@@ -15,7 +17,8 @@ export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new CliError('usage', `DRIFTLINE_URL is "${url}"; it must be an http or https URL`);
   }
-  return { url: url.replace(/\/+$/, ''), token: env.DRIFTLINE_TOKEN || null };
+  const token = env.DRIFTLINE_TOKEN || null;
+  return { url: url.replace(/\/+$/, ''), token, caFile: env.DRIFTLINE_CA || null };
 }
 
 /** Colour only where a person looks, and not where one asked for none (https://no-color.org). */

@@ -4,12 +4,14 @@ import { parseDuration, parseLabels, showTime } from './values.ts';
 export interface JoinTokenOptions {
   readonly label: readonly string[];
   readonly ttl: string;
+  readonly requireApproval?: boolean;
 }
 
 export async function joinToken({ client, terminal }: Context, options: JoinTokenOptions) {
   const body = {
     labels: parseLabels('--label', options.label),
     ttlMs: parseDuration('--ttl', options.ttl),
+    requireApproval: options.requireApproval === true,
   };
   const made = await client.post<{ token: string; expiresAt: number }>('/api/v1/join-tokens', body);
   terminal.result(made);

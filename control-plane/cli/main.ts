@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
+import { addAgentCommands } from './agent-commands.ts';
 import { Client } from './client.ts';
 import { readClientConfig, wantsColour } from './config.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
+import { addKeyCommands } from './key-commands.ts';
 import { withServingFlags } from './serving-flags.ts';
 import { Terminal } from './terminal.ts';
 
@@ -73,11 +75,15 @@ for (const kind of ['control', 'agent', 'simulate'] as const) {
 command('join-token', 'a single-use token with which one new agent joins')
   .option('--label <key=value>', 'a label that the agent gets', collect, [])
   .option('--ttl <duration>', 'how long it can be used', '15m')
+  .option('--require-approval', 'whoever joins waits for "driftline agents approve"')
   .action((options) =>
     withClient(options, async (context) =>
       (await import('./join-token.ts')).joinToken(context, options),
     ),
   );
+
+addAgentCommands(program, command, withClient);
+addKeyCommands(program, command, { client: withClient, terminal: terminalFor });
 
 const model = program.command('model').description('push and list model versions');
 command('push <file>', 'make an ONNX file, or a pipeline, a version of a model', model)

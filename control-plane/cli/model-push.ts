@@ -33,4 +33,7 @@ export async function modelPush(
   const profile = baseline === null ? 'no baseline' : `baseline of ${baselineRows} rows`;
   terminal.say(`${terminal.paint('bold', `${pushed.model}@${version}`)}  ${sent}, ${profile}`);
   terminal.say(terminal.paint('dim', pushed.manifest));
+  if (pushed.released) return;
+  const name = `${pushed.model}@${version}`;
+  terminal.say(`not released yet: driftline keys sign-release ${name} --key FILE`);
 }

@@ -21,6 +21,8 @@ export interface Pushed {
   readonly model: string;
   readonly version: number;
   readonly manifest: string;
+  /** False: it waits for somebody with the release key. */
+  readonly released: boolean;
   readonly warnings: readonly string[];
   readonly baselineRows: number;
   readonly sentBytes: number;
@@ -56,11 +58,11 @@ export async function pushModel(
     }
     const manifest = await send('manifest', manifestPath);
     const path = `/api/v1/models/${encodeURIComponent(request.model)}/versions`;
-    const { model, version } = await client.post<{ model: string; version: number }>(path, {
-      manifest,
-    });
+    const { model, version, released } = await client.post<
+      Pick<Pushed, 'model' | 'version' | 'released'>
+    >(path, { manifest });
     const { warnings, rows } = described;
-    return { model, version, manifest, warnings, baselineRows: rows, sentBytes };
+    return { model, version, manifest, released, warnings, baselineRows: rows, sentBytes };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

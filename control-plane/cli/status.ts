@@ -46,12 +46,11 @@ function sayDeployments(terminal: Terminal, deployments: readonly DeploymentStat
 
 function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
   terminal.say(`\n${terminal.paint('dim', 'AGENTS')}`);
-  if (agents.length === 0) terminal.say('none yet: driftline join-token');
-  const rows = agents.map((agent) => [
+  const present = agents.filter(({ state }) => state !== 'revoked');
+  if (present.length === 0) terminal.say('none yet: driftline join-token');
+  const rows = present.map((agent) => [
     terminal.paint('bold', agent.name),
-    agent.connected
-      ? terminal.paint('green', 'connected')
-      : terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`),
+    linkOf(terminal, agent),
     agent.serving ?? 'not serving',
     Object.entries(agent.labels)
       .map(([key, value]) => `${key}=${value}`)
@@ -99,4 +98,13 @@ function outboxNote(
     dropped > 0 ? terminal.paint('red', `${dropped} dropped`) : '',
   ];
   return notes.filter((note) => note !== '').join(', ');
+}
+
+function linkOf(terminal: Terminal, agent: AgentView): string {
+  if (agent.state === 'pending') {
+    return terminal.paint('yellow', `waits for approval of ${agent.fingerprint.slice(0, 16)}`);
+  }
+  if (!agent.connected) return terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  // Its document has expired: what runs goes on, and nothing new is installed.
+  return agent.stale ? terminal.paint('red', 'STALE') : terminal.paint('green', 'connected');
 }

@@ -1,20 +1,30 @@
 import { z } from 'zod';
 import { capabilitiesSchema } from '../../protocol/hello.ts';
-import { agentIdSchema, labelsSchema, nameSchema, timestampSchema } from '../../protocol/ids.ts';
+import {
+  agentIdSchema,
+  labelsSchema,
+  nameSchema,
+  OWN_LABEL_PREFIX,
+  timestampSchema,
+} from '../../protocol/ids.ts';
 import { ledgerMessageSchema } from '../../protocol/ledger.ts';
-import { fingerprintOf, type SigningKey } from '../../protocol/signing.ts';
+import { fingerprintOf } from '../../protocol/signing.ts';
+import { rootFingerprint } from '../../protocol/trust/root.ts';
 import { record } from '../audit/record.ts';
-import { listAgents } from '../store/agents.ts';
+import { ControlError } from '../error.ts';
+import { type AgentRow, findAgent, listAgents } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import { createJoinToken } from '../store/join-tokens.ts';
+import type { Trust } from '../trust/trust.ts';
 import { type Api, answers, takes } from './api.ts';
 import { pageQuery, pageSchema } from './paging.ts';
-import type { Fleet } from './services.ts';
+import type { Agents, Fleet } from './services.ts';
 
 export interface AgentDeps {
   readonly store: Store;
-  readonly key: SigningKey;
+  readonly trust: Trust;
   readonly fleet: Fleet;
+  readonly agents: Agents;
   readonly now: () => number;
 }
 
@@ -22,17 +32,28 @@ export interface AgentDeps {
 const JOIN_TOKEN_LIFE_MS = 15 * 60_000;
 const MAX_JOIN_TOKEN_LIFE_MS = 24 * 3_600_000;
 
+const fingerprintSchema = z
+  .string()
+  .regex(/^[0-9a-f]{16,64}$/, 'must be the first 16 to 64 hex digits of the fingerprint');
+
 const agentSchema = z.object({
   id: agentIdSchema,
   name: nameSchema,
-  labels: labelsSchema,
+  labels: labelsSchema.describe('What the host says of itself stands under "self.".'),
+  /** `pending`: it has joined and waits for an operator. */
+  state: z.enum(['pending', 'active', 'revoked']),
+  fingerprint: z.string().describe('SHA-256 of its public key; the host prints the same.'),
   connected: z.boolean(),
+  protocol: z.int(),
   serving: z.string().nullable(),
   capabilities: capabilitiesSchema,
+  stale: z.boolean().describe('Its desired state has expired: nothing new is installed there.'),
   observed: z.int(),
   applied: z.int(),
   joinedAt: timestampSchema,
   lastSeenAt: timestampSchema,
+  approvedAt: timestampSchema.nullable(),
+  revokedAt: timestampSchema.nullable(),
   ledger: ledgerMessageSchema
     .omit({ kind: true })
     .nullable()
@@ -41,30 +62,142 @@ const agentSchema = z.object({
 
 export type AgentView = z.infer<typeof agentSchema>;
 
+const params = z.object({ agent: agentIdSchema });
+
+/** Labels that an operator gives: never those that only the host itself says. */
+const givenLabelsSchema = labelsSchema.refine(
+  (labels) => !Object.keys(labels).some((key) => key.startsWith(OWN_LABEL_PREFIX)),
+  { message: `labels under "${OWN_LABEL_PREFIX}" are what hosts say of themselves` },
+);
+
 export function mountAgents(api: Api, deps: AgentDeps): void {
+  mountReads(api, deps);
+  mountAdmission(api, deps);
+  mountUpkeep(api, deps);
+  mountJoinTokens(api, deps);
+}
+
+function mountReads(api: Api, deps: AgentDeps): void {
   api.route(
     'fleet:read',
     {
       method: 'get',
       path: '/api/v1/agents',
-      summary: 'All agents',
+      summary: 'All agents: active, waiting for approval, and revoked',
       request: { query: z.object(pageQuery) },
       responses: { 200: answers(pageSchema(agentSchema), 'A page') },
     },
     async (c) => {
       const { cursor = '', limit } = c.req.valid('query');
       const page = await listAgents(deps.store.read, cursor, limit);
-      const connected = deps.fleet.connected();
-      const items = page.items.map((row) => ({
-        ...row,
-        connected: connected.has(row.id),
-        ledger: deps.fleet.ledger(row.id),
-        observed: row.observedGeneration,
-        applied: row.appliedGeneration,
-      }));
-      return c.json({ items: items.map((item) => agentSchema.parse(item)), next: page.next }, 200);
+      const items = await Promise.all(page.items.map((row) => viewOf(deps, row)));
+      return c.json({ items, next: page.next }, 200);
     },
   );
+  api.route(
+    'fleet:read',
+    {
+      method: 'get',
+      path: '/api/v1/agents/{agent}',
+      summary: 'One agent',
+      request: { params },
+      responses: { 200: answers(agentSchema, 'The agent') },
+    },
+    async (c) => {
+      const { agent } = c.req.valid('param');
+      const row = await findAgent(deps.store.read, agent);
+      if (row === null) throw new ControlError('not-found', `there is no agent "${agent}"`);
+      return c.json(await viewOf(deps, row), 200);
+    },
+  );
+}
+
+/** Who is let in, and who is out. */
+function mountAdmission(api: Api, deps: AgentDeps): void {
+  const { agents } = deps;
+  api.route(
+    'fleet:enrol',
+    {
+      method: 'post',
+      path: '/api/v1/agents/{agent}/approve',
+      summary: 'Let in an agent that waits, by the fingerprint that its host prints',
+      request: { params, body: takes(z.strictObject({ fingerprint: fingerprintSchema })) },
+      responses: { 200: answers(agentSchema, 'It is let in') },
+    },
+    async (c) => {
+      const { agent } = c.req.valid('param');
+      const { fingerprint } = c.req.valid('json');
+      const row = await agents.approve(agent, fingerprint, c.get('caller').actor);
+      return c.json(await viewOf(deps, row), 200);
+    },
+  );
+  api.route(
+    'fleet:enrol',
+    {
+      method: 'post',
+      path: '/api/v1/agents/{agent}/revoke',
+      summary: 'Cut the link of an agent and refuse its key for good',
+      request: { params, body: takes(z.strictObject({ reason: z.string().min(1).max(2000) })) },
+      responses: { 200: answers(agentSchema, 'It is out') },
+    },
+    async (c) => {
+      const { agent } = c.req.valid('param');
+      const row = await agents.revoke(agent, c.req.valid('json').reason, c.get('caller').actor);
+      return c.json(await viewOf(deps, row), 200);
+    },
+  );
+}
+
+/** What changes of an agent that stays. */
+function mountUpkeep(api: Api, deps: AgentDeps): void {
+  const { agents } = deps;
+  api.route(
+    'fleet:enrol',
+    {
+      method: 'put',
+      path: '/api/v1/agents/{agent}/labels',
+      summary: 'Give an agent labels, as a whole; what it says of itself stays',
+      request: { params, body: takes(givenLabelsSchema) },
+      responses: { 200: answers(agentSchema, 'It has them') },
+    },
+    async (c) => {
+      const { agent } = c.req.valid('param');
+      const row = await agents.label(agent, c.req.valid('json'), c.get('caller').actor);
+      return c.json(await viewOf(deps, row), 200);
+    },
+  );
+  api.route(
+    'fleet:enrol',
+    {
+      method: 'post',
+      path: '/api/v1/agents/{agent}/rotate-key',
+      summary: 'Have an agent make a new key; the old one is worth nothing once it is back',
+      request: { params },
+      responses: {
+        202: answers(z.object({ fingerprint: z.string() }), 'The key it will come back with'),
+      },
+    },
+    async (c) => {
+      const { agent } = c.req.valid('param');
+      return c.json(await agents.rotateKey(agent, c.get('caller').actor), 202);
+    },
+  );
+}
+
+async function viewOf({ fleet, agents }: AgentDeps, row: AgentRow): Promise<AgentView> {
+  const active = row.approvedAt === null ? 'pending' : 'active';
+  return agentSchema.parse({
+    ...row,
+    state: row.revokedAt === null ? active : 'revoked',
+    fingerprint: await fingerprintOf(row.publicKey),
+    connected: fleet.connected().has(row.id) || agents.isHeld(row.id),
+    ledger: fleet.ledger(row.id),
+    observed: row.observedGeneration,
+    applied: row.appliedGeneration,
+  });
+}
+
+function mountJoinTokens(api: Api, deps: AgentDeps): void {
   api.route(
     'fleet:enrol',
     {
@@ -74,8 +207,12 @@ export function mountAgents(api: Api, deps: AgentDeps): void {
       request: {
         body: takes(
           z.strictObject({
-            labels: labelsSchema.default({}),
+            labels: givenLabelsSchema.default({}),
             ttlMs: z.int().min(1000).max(MAX_JOIN_TOKEN_LIFE_MS).default(JOIN_TOKEN_LIFE_MS),
+            requireApproval: z
+              .boolean()
+              .default(false)
+              .describe('Whoever joins with it waits until an operator approves its fingerprint.'),
           }),
         ),
       },
@@ -84,17 +221,19 @@ export function mountAgents(api: Api, deps: AgentDeps): void {
       },
     },
     async (c) => {
-      const { labels, ttlMs } = c.req.valid('json');
+      const { labels, ttlMs, requireApproval } = c.req.valid('json');
       const { actor } = c.get('caller');
       const now = deps.now();
       const expiresAt = now + ttlMs;
-      const fingerprint = await fingerprintOf(deps.key.publicKey);
+      const { chain } = deps.trust;
+      const fingerprint = await rootFingerprint(chain[chain.length - 1]);
       const token = await deps.store.write(async (tx) => {
-        const request = { labels, createdBy: actor, expiresAt, fingerprint };
+        const request = { labels, createdBy: actor, expiresAt, fingerprint, requireApproval };
         const { id, text } = await createJoinToken(tx, request, now);
         await record(tx, now, actor, 'join-token.created', `join-token:${id}`, {
           labels,
           expiresAt,
+          requireApproval,
         });
         return text;
       });

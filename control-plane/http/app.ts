@@ -3,6 +3,7 @@ import type { SigningKey } from '../../protocol/signing.ts';
 import type { Notify } from '../notify/desk.ts';
 import type { Blobs } from '../store/blobs.ts';
 import type { Store } from '../store/database.ts';
+import type { Trust } from '../trust/trust.ts';
 import { mountAgents } from './agents.ts';
 import { mountAlerts } from './alerts.ts';
 import { Api } from './api.ts';
@@ -21,12 +22,14 @@ import { mountRollouts } from './rollouts.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Services } from './services.ts';
 import { mountTokens } from './tokens.ts';
+import { mountTrust } from './trust.ts';
 import { mountTuning } from './tuning.ts';
 
 export interface AppDeps extends Services {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly key: SigningKey;
+  readonly trust: Trust;
   readonly notify: Notify;
   /** Host names, in lower case, that clients may use besides `localhost` and IP addresses. */
   readonly hostNames: ReadonlySet<string>;
@@ -47,6 +50,7 @@ export function createApp(deps: AppDeps): Api {
   mountHealth(api, store);
   mountArtifacts(api, deps);
   mountModels(api, deps);
+  mountTrust(api, deps);
   mountDeployments(api, deps);
   mountRollouts(api, store, deps);
   mountTuning(api, deps);

@@ -6,7 +6,7 @@ import type { SigningKey } from '../../protocol/signing.ts';
 import type { Actor } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import { readDownloadToken } from '../link/download-token.ts';
-import { findAgent } from '../store/agents.ts';
+import { findAgent, inService } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import { hashSecret } from '../store/hash.ts';
 import { findTokenByHash, type Role } from '../store/tokens.ts';
@@ -92,7 +92,7 @@ async function lookUp(deps: AuthDeps, text: string): Promise<Caller | null> {
   if (text.startsWith('dld_')) {
     const agent = await readDownloadToken(deps.key, text, deps.now());
     const row = agent === null ? null : await findAgent(deps.store.read, agent);
-    if (agent === null || row === null || row.revokedAt !== null) return null;
+    if (agent === null || row === null || !inService(row)) return null;
     return { role: 'agent', actor: `agent:${agent}`, agent };
   }
   const hash = hashSecret(text);

@@ -14,7 +14,7 @@ import { type Serving, servingSchema } from '../../protocol/serving.ts';
 import { ControlError } from '../error.ts';
 import { putDeployment } from '../registry/deployments.ts';
 import { matchesLabels } from '../rollout/cohort.ts';
-import { allAgents } from '../store/agents.ts';
+import { allAgents, inService } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import {
   type DeploymentRow,
@@ -187,7 +187,7 @@ async function status(
     (await allDesired(store.read)).map((document) => [document.agentId, document.generation]),
   );
   const agents = (await allAgents(store.read))
-    .filter((agent) => agent.revokedAt === null && matchesLabels(agent.labels, row.selector))
+    .filter((agent) => inService(agent) && matchesLabels(agent.labels, row.selector))
     .map((agent) => ({
       id: agent.id,
       name: agent.name,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Family } from '../../protocol/prometheus-text.ts';
-import { allAgents } from '../store/agents.ts';
+import { allAgents, inService } from '../store/agents.ts';
 import { listAlerts } from '../store/alerts.ts';
 import { currentGeneration } from '../store/counters.ts';
 import type { Reader, Store } from '../store/database.ts';
@@ -56,7 +56,7 @@ export function mountMetrics(api: Api, { store, monitoring, fleet }: MetricsDeps
 }
 
 async function fleetFamilies(db: Reader, connected: ReadonlySet<string>) {
-  const enrolled = (await allAgents(db)).filter((agent) => agent.revokedAt === null);
+  const enrolled = (await allAgents(db)).filter(inService);
   const linked = enrolled.filter((agent) => connected.has(agent.id)).length;
   const one = (name: string, help: string, value: number) =>
     new Family(name, 'gauge', help).add({}, value);

@@ -11,12 +11,14 @@ import { pushVersion } from '../registry/push-version.ts';
 import type { Blobs } from '../store/blobs.ts';
 import type { Store } from '../store/database.ts';
 import { findModel, findVersion, listModels, listVersions } from '../store/models.ts';
+import type { Trust } from '../trust/trust.ts';
 import { type Api, answers, takes } from './api.ts';
 import { numberedPageQuery, pageQuery, pageSchema } from './paging.ts';
 
 export interface ModelDeps {
   readonly store: Store;
   readonly blobs: Blobs;
+  readonly trust: Trust;
   readonly now: () => number;
 }
 
@@ -33,10 +35,15 @@ const versionSchema = z.object({
   document: manifestSchema,
   createdAt: timestampSchema,
   createdBy: z.string(),
+  awaitsRelease: z
+    .boolean()
+    .describe('Nobody with the release keys has signed it: it can not be deployed yet.'),
 });
 export type ModelView = z.infer<typeof modelSchema>;
 export type VersionView = z.infer<typeof versionSchema>;
-const pushedSchema = versionSchema.pick({ model: true, version: true, manifest: true });
+const pushedSchema = versionSchema
+  .pick({ model: true, version: true, manifest: true })
+  .extend({ released: z.boolean() });
 const params = z.object({ model: nameSchema });
 
 export function mountModels(api: Api, deps: ModelDeps): void {
@@ -53,12 +60,14 @@ export function mountModels(api: Api, deps: ModelDeps): void {
       },
     },
     async (c) => {
-      const { store, blobs, now } = deps;
+      const { store, blobs, trust, now } = deps;
       const { model } = c.req.valid('param');
       const { manifest } = c.req.valid('json');
       const { actor } = c.get('caller');
       const { row, created } = await pushVersion(store, blobs, model, manifest, actor, now());
-      return c.json({ model, version: row.version, manifest }, created ? 201 : 200);
+      await trust.pushed(row, now());
+      const released = trust.releasesOf([manifest]).length > 0;
+      return c.json({ model, version: row.version, manifest, released }, created ? 201 : 200);
     },
   );
   mountReads(api, deps.store);

@@ -6,6 +6,7 @@ import {
   type AgentId,
   agentIdSchema,
   digestSchema,
+  type Labels,
   labelsSchema,
   nameSchema,
   timestampSchema,
@@ -15,6 +16,7 @@ import type { LedgerMessage } from '../../protocol/ledger.ts';
 import type { Actor } from '../audit/record.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
 import type { ReportData } from '../report/report-data.ts';
+import type { AgentRow } from '../store/agents.ts';
 import type { MonitoringView } from './monitoring-view.ts';
 
 /** What the HTTP API asks of the modules behind it. They are implemented beside `link/hub.ts`. */
@@ -195,7 +197,22 @@ export interface Commands {
   send(agent: AgentId, command: Command, timeoutMs: number): Promise<CommandOutcome>;
 }
 
+/** What operators decide of single agents. All throw `ControlError`: 'not-found', 'conflict' or 'unavailable'. */
+export interface Agents {
+  /** Whether it is linked and waits for approval. */
+  isHeld(agent: AgentId): boolean;
+  /** `fingerprint`: of the host's key, or its first digits, as whoever approves has seen it there. */
+  approve(agent: AgentId, fingerprint: string, actor: Actor): Promise<AgentRow>;
+  /** For good; its link is cut at once. */
+  revoke(agent: AgentId, reason: string, actor: Actor): Promise<AgentRow>;
+  /** As a whole, but for what the host says of itself. */
+  label(agent: AgentId, labels: Labels, actor: Actor): Promise<AgentRow>;
+  /** Answers with the key that the agent will come back with. */
+  rotateKey(agent: AgentId, actor: Actor): Promise<{ fingerprint: string }>;
+}
+
 export interface Services {
+  readonly agents: Agents;
   readonly commands: Commands;
   readonly rollouts: Rollouts;
   readonly fleet: Fleet;

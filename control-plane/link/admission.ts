@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { LinkErrorCode } from '../../protocol/error.ts';
+import { rotationTranscript } from '../../protocol/handshake.ts';
 import { type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
-import type { AgentId, Labels } from '../../protocol/ids.ts';
-import { MAX_LABELS } from '../../protocol/limits.ts';
-import { type SigningKey, verifyBytes } from '../../protocol/signing.ts';
-import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../../protocol/version.ts';
+import { type AgentId, type Labels, OWN_LABEL_PREFIX } from '../../protocol/ids.ts';
+import { MAX_LABELS, MAX_NAME_LENGTH } from '../../protocol/limits.ts';
+import { fingerprintOf, type SigningKey, verifyBytes } from '../../protocol/signing.ts';
+import { MIN_PROTOCOL_VERSION, PENDING_SINCE, PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { record } from '../audit/record.ts';
 import {
   type AgentRow,
   findAgent,
   findAgentByKey,
   insertAgent,
+  updateAgent,
   updateAgentSeen,
 } from '../store/agents.ts';
 import type { Store, Transaction } from '../store/database.ts';
@@ -18,7 +20,22 @@ import { redeemJoinToken } from '../store/join-tokens.ts';
 
 export type Admission =
   | { readonly kind: 'admitted'; readonly agent: AgentId; readonly name: string }
+  /** Known, and an operator has not approved it yet. */
+  | { readonly kind: 'pending'; readonly agent: AgentId; readonly name: string }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode; readonly detail: string };
+
+/** Whom this control plane lets in. */
+export interface AdmissionPolicy {
+  /** New hosts wait for an operator, whatever their token says. */
+  readonly requireApproval: boolean;
+  /** Oldest wire that is spoken. Agents before 3 check neither the control plane's answers nor releases. */
+  readonly minProtocol: number;
+}
+
+export const OPEN_ADMISSION: AdmissionPolicy = {
+  requireApproval: false,
+  minProtocol: MIN_PROTOCOL_VERSION,
+};
 
 /** Lets a host in when it proves its key and is known, or brings a join token that is good. */
 export async function admit(
@@ -26,41 +43,89 @@ export async function admit(
   key: SigningKey,
   nonce: Uint8Array,
   hello: HelloMessage,
+  policy: AdmissionPolicy,
   now: number,
 ): Promise<Admission> {
-  if (hello.protocol < MIN_PROTOCOL_VERSION || hello.protocol > PROTOCOL_VERSION) {
-    const spoken = `${MIN_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}`;
-    return deny('unsupported-protocol', `protocol ${hello.protocol}: this build speaks ${spoken}`);
+  const { minProtocol } = policy;
+  if (hello.protocol < minProtocol || hello.protocol > PROTOCOL_VERSION) {
+    const spoken = `${minProtocol} to ${PROTOCOL_VERSION}`;
+    const told = `protocol ${hello.protocol}: this control plane speaks ${spoken}`;
+    return deny('unsupported-protocol', told);
   }
   if (!(await proves(key, nonce, hello))) {
     return deny('bad-proof', 'the proof is not a signature of this challenge by the given key');
   }
-  return store.write((tx) => admitKey(tx, hello, now));
+  const handedOver = await handsOver(hello);
+  return store.write((tx) => admitKey(tx, hello, handedOver, policy, now));
+}
+
+/** Whether the hello shows a good signature of a former key. Whose that key is, the database says. */
+async function handsOver({ agent, publicKey, rotation }: HelloMessage): Promise<boolean> {
+  if (agent === null || rotation === null || rotation === undefined) return false;
+  const { previousKey, signature } = rotation;
+  return isSignature(previousKey, rotationTranscript(agent, previousKey, publicKey), signature);
 }
 
 async function proves(key: SigningKey, nonce: Uint8Array, hello: HelloMessage): Promise<boolean> {
   const transcript = helloTranscript(nonce, key.publicKey, hello.publicKey);
+  return isSignature(hello.publicKey, transcript, hello.proof);
+}
+
+async function isSignature(key: Uint8Array, message: Uint8Array, signature: Uint8Array) {
   try {
-    return await verifyBytes(hello.publicKey, transcript, hello.proof);
+    return await verifyBytes(key, message, signature);
   } catch {
     // WebCrypto throws on 32 bytes that are no point of the curve: no proof either.
     return false;
   }
 }
 
-async function admitKey(tx: Transaction, hello: HelloMessage, now: number): Promise<Admission> {
+async function admitKey(
+  tx: Transaction,
+  hello: HelloMessage,
+  handedOver: boolean,
+  policy: AdmissionPolicy,
+  now: number,
+): Promise<Admission> {
   // By key and not by id: a host that died before it wrote its id down comes back with the key.
   const known = await findAgentByKey(tx, hello.publicKey);
   if (known !== null) return admitKnown(tx, known, hello, now);
   if (hello.agent !== null) {
     const claimed = await findAgent(tx, hello.agent);
-    return claimed === null
-      ? deny('unknown-agent', `no agent ${hello.agent} has joined here: join with a token`)
-      : deny('bad-proof', `agent ${hello.agent} joined with another key`);
+    if (claimed === null) {
+      return deny('unknown-agent', `no agent ${hello.agent} has joined here: join with a token`);
+    }
+    if (handedOver && isKey(hello.rotation?.previousKey, claimed.publicKey)) {
+      return admitRotated(tx, claimed, hello, now);
+    }
+    return deny('bad-proof', `agent ${hello.agent} joined with another key`);
   }
   if (hello.join === null)
     return deny('unknown-agent', 'this key has not joined: use a join token');
-  return join(tx, hello, hello.join, now);
+  return join(tx, hello, hello.join, policy, now);
+}
+
+function isKey(given: Uint8Array | undefined, known: Uint8Array): boolean {
+  return given !== undefined && Buffer.from(given).equals(known);
+}
+
+/** The key that is known signed that this one takes its place: from now on it is worth nothing itself. */
+async function admitRotated(
+  tx: Transaction,
+  known: AgentRow,
+  hello: HelloMessage,
+  now: number,
+): Promise<Admission> {
+  const admission = await admitKnown(tx, known, hello, now);
+  if (admission.kind === 'denied') return admission;
+  const { id, publicKey } = known;
+  await updateAgent(tx, id, { publicKey: hello.publicKey });
+  const detail = {
+    from: await fingerprintOf(publicKey),
+    to: await fingerprintOf(hello.publicKey),
+  };
+  await record(tx, now, `agent:${id}`, 'agent.key-rotated', `agent:${id}`, detail);
+  return admission;
 }
 
 async function admitKnown(
@@ -75,13 +140,22 @@ async function admitKnown(
   if (known.revokedAt !== null) return deny('revoked', `agent ${known.id} was revoked`);
   const { serving, capabilities, protocol } = hello;
   await updateAgentSeen(tx, known.id, { serving, capabilities, protocol }, now);
-  return { kind: 'admitted', agent: known.id, name: known.name };
+  return known.approvedAt === null
+    ? hold(known.id, known.name, hello)
+    : { kind: 'admitted', agent: known.id, name: known.name };
+}
+
+/** An older agent would not understand that it is held: it is sent away for a while, and knocks again. */
+function hold(agent: AgentId, name: string, hello: HelloMessage): Admission {
+  if (hello.protocol >= PENDING_SINCE) return { kind: 'pending', agent, name };
+  return deny('pending-approval', `agent ${agent} waits for an operator to approve it`);
 }
 
 async function join(
   tx: Transaction,
   hello: HelloMessage,
   request: NonNullable<HelloMessage['join']>,
+  policy: AdmissionPolicy,
   now: number,
 ): Promise<Admission> {
   const id: AgentId = `agt_${randomBytes(12).toString('hex')}`;
@@ -90,18 +164,26 @@ async function join(
     return deny('bad-join-token', 'the join token is unknown, used or expired: ask for a new one');
   }
   const { name } = request;
-  // What the token grants wins: labels decide what a host gets, and hosts don't decide that.
-  const labels = boundedLabels(granted, request.labels);
+  const labels = labelsOf(granted.labels, request.labels);
   const { publicKey, serving, capabilities, protocol } = hello;
-  await insertAgent(tx, { id, name, publicKey, labels, serving, capabilities, protocol }, now);
-  await record(tx, now, `agent:${id}`, 'agent.joined', `agent:${id}`, { name, labels });
-  return { kind: 'admitted', agent: id, name };
+  const held = policy.requireApproval || granted.requireApproval;
+  const approvedAt = held ? null : now;
+  const agent = { id, name, publicKey, labels, serving, capabilities, protocol, approvedAt };
+  await insertAgent(tx, agent, now);
+  const detail = { name, labels, fingerprint: await fingerprintOf(publicKey), approved: !held };
+  await record(tx, now, `agent:${id}`, 'agent.joined', `agent:${id}`, detail);
+  return held ? hold(id, name, hello) : { kind: 'admitted', agent: id, name };
 }
 
-/** Both may be at their bound; together they would be an agent that no list could show. */
-function boundedLabels(granted: Labels, wished: Labels): Labels {
-  const others = Object.entries(wished).filter(([key]) => !Object.hasOwn(granted, key));
-  return Object.fromEntries([...Object.entries(granted), ...others].slice(0, MAX_LABELS));
+/**
+ * What the token grants, and what the host says of itself under a prefix: labels decide what a host gets, and hosts
+ * don't decide that. Bounded, because both may be at their bound, and together no list could show them.
+ */
+function labelsOf(granted: Labels, own: Labels): Labels {
+  const marked = Object.entries(own)
+    .map(([key, value]) => [`${OWN_LABEL_PREFIX}${key}`, value] as const)
+    .filter(([key]) => key.length <= MAX_NAME_LENGTH);
+  return Object.fromEntries([...Object.entries(granted), ...marked].slice(0, MAX_LABELS));
 }
 
 function deny(code: LinkErrorCode, detail: string): Admission {

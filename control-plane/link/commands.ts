@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Command, CommandId, CommandOutcome, ResultMessage } from '../../protocol/command.ts';
 import type { AgentId } from '../../protocol/ids.ts';
-import { COMMANDS_SINCE } from '../../protocol/version.ts';
+import { COMMAND_SINCE } from '../../protocol/version.ts';
 import { ControlError } from '../error.ts';
 import type { Commands } from '../http/services.ts';
 import type { Session } from './session.ts';
@@ -33,11 +33,12 @@ export class CommandDesk implements Commands {
   async send(agent: AgentId, command: Command, timeoutMs: number): Promise<CommandOutcome> {
     const line = this.#session(agent);
     if (line === null) throw new ControlError('unavailable', `agent ${agent} is not connected`);
-    if (line.protocol < COMMANDS_SINCE) {
-      const told = `agent ${agent} speaks protocol ${line.protocol}; commands need ${COMMANDS_SINCE}: update it`;
+    const { name } = command;
+    const since = COMMAND_SINCE[name];
+    if (line.protocol < since) {
+      const told = `agent ${agent} speaks protocol ${line.protocol}; "${name}" needs ${since}: update it`;
       throw new ControlError('unavailable', told);
     }
-    const { name } = command;
     for (const other of this.#pending.values()) {
       if (other.agent !== agent || other.name !== name) continue;
       throw new ControlError('conflict', `a "${name}" is running on agent ${agent}: wait for it`);

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
+import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
-import type { SigningKey } from '../../protocol/signing.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
 import { MonitoringReader } from '../decide/monitoring.ts';
 import { VersionShapes } from '../decide/version-shapes.ts';
@@ -18,10 +18,13 @@ import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
 import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
-import { allAgents, findAgent } from '../store/agents.ts';
+import { allAgents, findAgent, inService } from '../store/agents.ts';
+import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
-import type { DesiredRow } from '../store/desired.ts';
-import { admit } from './admission.ts';
+import { type DesiredRow, envelopeOf } from '../store/desired.ts';
+import type { Trust } from '../trust/trust.ts';
+import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
+import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { Reports } from './reports.ts';
@@ -35,10 +38,12 @@ const RENEW_INTERVAL_MS = DESIRED_LIFE_MS / 48;
 
 export interface HubDeps {
   readonly store: Store;
-  readonly key: SigningKey;
+  readonly trust: Trust;
   /** The bytes of a stored artifact; rejects when there is none. */
   readonly readArtifact: (digest: Digest) => Promise<Uint8Array>;
   readonly log: Logger;
+  /** Whom it lets in; default: whoever brings a token, of any protocol. */
+  readonly admission?: AdmissionPolicy;
   readonly now?: () => number;
   readonly helloTimeoutMs?: number;
   readonly pingIntervalMs?: number;
@@ -56,8 +61,10 @@ export interface HubDeps {
  * Resolves when everything that was going on at the last stop has been taken up again.
  */
 export async function createHub(deps: HubDeps): Promise<Hub> {
-  const { store, key, log } = deps;
+  const { store, trust, log } = deps;
+  const key = trust.online;
   const now = deps.now ?? Date.now;
+  const policy = deps.admission ?? OPEN_ADMISSION;
   const onFailure = (where: string, error: unknown) => log.error({ err: error, where }, 'failed');
   const sessions = new Sessions();
   const connected = () => sessions.connected();
@@ -69,7 +76,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const roster = new Roster((agent) => publisher.inForce(agent));
   const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
-    for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row));
+    for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row, trust));
   });
   const watch: Watch = new Watch({
     store,
@@ -107,11 +114,13 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
 
   const sessionDeps: SessionDeps = {
-    controlKey: key.publicKey,
+    key,
+    roots: trust.chain,
     helloTimeoutMs: deps.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
     pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
-    admit: (nonce, hello) => admit(store, key, nonce, hello, now()),
+    admit: (nonce, hello) => admit(store, key, nonce, hello, policy, now()),
     onJoined: (session, agent) => welcome(session, agent),
+    onHeld: (session, agent) => hold(session, agent),
     onReport: (agent, report) => reports.take(agent, report),
     onTelemetry: (agent, telemetry) => ingest.add(itemOf(agent, telemetry)),
     onEvent: (agent, event) => reports.event(agent, event),
@@ -130,7 +139,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   };
 
   async function greet(session: Session, agent: AgentId): Promise<void> {
-    session.send({
+    await session.answer({
       kind: 'welcome',
       protocol: session.protocol,
       agent,
@@ -139,21 +148,38 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     });
   }
 
+  async function hold(session: Session, agent: AgentId): Promise<void> {
+    await session.answer({ kind: 'pending', agent });
+    sessions.hold(agent, session);
+    // An operator may have decided before this link was in the list.
+    const row = await findAgent(store.read, agent);
+    if (row !== null && row.revokedAt !== null) session.revoke(REVOKED);
+    else if (row !== null && row.approvedAt !== null) session.approved();
+  }
+
   async function welcome(session: Session, agent: AgentId): Promise<void> {
     const row = await findAgent(store.read, agent);
     if (row !== null) roster.add(row);
     await greet(session, agent);
     // A new host has no document yet, an old one may have missed a change of its own labels.
-    await publisher.change(now(), async () => undefined, undefined, agent);
+    await publisher.change(now(), async () => undefined, undefined, { agent, held: session.held });
     // It may have gone while its document was made.
     if (session.agent !== agent) return;
     sessions.join(agent, session);
+    const latest = await findAgent(store.read, agent);
+    if (latest === null || latest.revokedAt !== null) {
+      // Revoked between its hello and this link's place in the list.
+      roster.remove(agent);
+      session.revoke(REVOKED);
+      return;
+    }
     const document = await publisher.current(agent);
-    if (document !== null) session.send(desiredMessage(document));
+    if (document !== null) session.send(desiredMessage(document, trust));
     fleet.wake();
   }
 
-  for (const row of await allAgents(store.read)) roster.add(row);
+  await store.write((tx) => raiseGeneration(tx, now()));
+  for (const row of await allAgents(store.read)) if (inService(row)) roster.add(row);
   await publisher.load();
   await driver.restore();
   await fleet.reconcile('start');
@@ -176,9 +202,17 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     perMessageDeflate: false,
     maxPayload: MAX_FRAME_BYTES,
   });
+  const agents = new AgentDesk({
+    ...{ store, publisher, roster, sessions, commands, now },
+    onLeft: () => {
+      driver.settle();
+      fleet.wake();
+    },
+  });
   return {
     rollouts: driver,
     fleet,
+    agents,
     commands,
     monitoring: new MonitoringReader(store, shapeOf),
     handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -203,11 +237,13 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   };
 }
 
-function desiredMessage(row: DesiredRow) {
-  const { payload, keyId, signature } = row;
+function desiredMessage(row: DesiredRow, trust: Trust): DesiredMessage {
+  const { deployments } = JSON.parse(new TextDecoder().decode(row.payload)) as DesiredState;
+  const manifests = deployments.flatMap(({ arms }) => arms.map(({ manifest }) => manifest));
   return {
-    kind: 'desired' as const,
-    envelope: { payload: new Uint8Array(payload), keyId, signature: new Uint8Array(signature) },
+    kind: 'desired',
+    envelope: envelopeOf(row),
+    releases: trust.releasesOf(manifests),
   };
 }
 

@@ -3,7 +3,8 @@
  *
  *                      hello                accepted
  *     awaiting-hello ─────────▶ verifying ───────────▶ joined ──┐ report, telemetry, event, …
- *          │                       │                    │  ▲────┘
+ *          │                       │  │ held    accepted│ ▲ ▲────┘
+ *          │                       │  └─────▶ pending ──┼─┘
  *          │ timeout, other        │ denied, other      │ hello, replaced
  *          └───────────────────────┴────────┬───────────┘
  *                                           ▼     lost, shutdown: from everywhere
@@ -18,6 +19,8 @@ import type { AgentId, BootId } from '../../protocol/ids.ts';
 export type SessionState =
   | { readonly kind: 'awaiting-hello' }
   | { readonly kind: 'verifying' }
+  /** Known, and waiting for an operator. The link is held; nothing is said on it. */
+  | { readonly kind: 'pending'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'joined'; readonly agent: AgentId; readonly boot: BootId }
   /** `code` null: the other side went away. */
   | { readonly kind: 'closed'; readonly code: LinkErrorCode | null };
@@ -30,6 +33,7 @@ export type SessionEvent =
   | { readonly kind: 'result' }
   | { readonly kind: 'ledger' }
   | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
+  | { readonly kind: 'held'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
   | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' | 'out-of-order' }
   | { readonly kind: 'timeout' }
@@ -75,11 +79,21 @@ const TRANSITIONS: Table = {
     ...beforeJoin,
     hello: () => ({ kind: 'verifying' }),
     accepted: stay,
+    held: stay,
   },
   verifying: {
     ...beforeJoin,
     hello: close('unexpected-message'),
     accepted: (_, event) => ({ kind: 'joined', agent: event.agent, boot: event.boot }),
+    held: (_, event) => ({ kind: 'pending', agent: event.agent, boot: event.boot }),
+  },
+  pending: {
+    ...beforeJoin,
+    hello: close('unexpected-message'),
+    accepted: ({ agent, boot }) => ({ kind: 'joined', agent, boot }),
+    held: stay,
+    // The hello came; a person may take a day.
+    timeout: stay,
   },
   joined: {
     ...ending,
@@ -90,6 +104,7 @@ const TRANSITIONS: Table = {
     result: stay,
     ledger: stay,
     accepted: stay,
+    held: stay,
     denied: closeAs,
     // The hello timer may fire in the same turn in which the hello was accepted.
     timeout: stay,
@@ -102,6 +117,7 @@ const TRANSITIONS: Table = {
     result: stay,
     ledger: stay,
     accepted: stay,
+    held: stay,
     denied: stay,
     malformed: stay,
     timeout: stay,
@@ -136,6 +152,7 @@ export function retryAfterMs(code: LinkErrorCode): number | null {
     'bad-join-token': null,
     'unknown-agent': null,
     revoked: null,
+    'pending-approval': 30_000,
     // Somebody else came with the same key: fighting over it helps nobody.
     replaced: 30_000,
     'hello-timeout': 1_000,

@@ -3,12 +3,15 @@ import type { RawData, WebSocket } from 'ws';
 import type { ResultMessage } from '../../protocol/command.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type LinkErrorCode, ProtocolError } from '../../protocol/error.ts';
+import { type Answer, type Frames, hashFrame, proveAnswer } from '../../protocol/handshake.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_DETAIL_LENGTH } from '../../protocol/limits.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
+import type { SigningKey } from '../../protocol/signing.ts';
 import type { EventMessage, TelemetryMessage } from '../../protocol/telemetry.ts';
+import type { Signed } from '../../protocol/trust/signed.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { decodeUp, encodeDown } from '../../protocol/wire.ts';
@@ -35,11 +38,15 @@ const CLOSE_GRACE_MS = 1_000;
 const POLICY_VIOLATION = 1008;
 
 export interface SessionDeps {
-  readonly controlKey: Uint8Array;
+  readonly key: SigningKey;
+  /** What says that `key` is an online key, oldest first. */
+  readonly roots: readonly Signed[];
   readonly helloTimeoutMs: number;
   readonly pingIntervalMs: number;
   readonly admit: (nonce: Uint8Array, hello: HelloMessage) => Promise<Admission>;
   readonly onJoined: (session: Session, agent: AgentId) => Promise<void>;
+  /** It is known, and an operator has not approved it: `approved()` lets it in. */
+  readonly onHeld: (session: Session, agent: AgentId) => Promise<void>;
   readonly onReport: (agent: AgentId, report: ReportMessage) => Promise<void>;
   /** Resolves when the window may be acknowledged. */
   readonly onTelemetry: (agent: AgentId, telemetry: TelemetryMessage) => Promise<void>;
@@ -63,6 +70,10 @@ export class Session {
   #uncommitted = 0;
   #telemetryHeard = 0;
   #protocol = MIN_PROTOCOL_VERSION;
+  #held = 0;
+  readonly #challengeHash: Promise<Uint8Array>;
+  /** What answers are signed with; null before a hello, and for an agent that asks for no proof. */
+  #frames: Frames | null = null;
 
   constructor(socket: WebSocket, deps: SessionDeps) {
     this.#socket = socket;
@@ -78,16 +89,24 @@ export class Session {
     // ws reports an oversized or malformed frame here and closes by itself; 'close' follows.
     socket.on('error', (error) => deps.onFailure('socket', error));
     socket.on('close', () => this.#step({ kind: 'lost' }, ''));
-    this.send({
+    const challenge = encodeDown({
       kind: 'challenge',
       nonce: new Uint8Array(this.#nonce),
-      controlKey: new Uint8Array(deps.controlKey),
+      controlKey: new Uint8Array(deps.key.publicKey),
       protocols: { min: MIN_PROTOCOL_VERSION, max: PROTOCOL_VERSION },
+      roots: [...deps.roots],
     });
+    this.#challengeHash = hashFrame(challenge);
+    this.#write(challenge);
   }
 
   get agent(): AgentId | null {
     return this.#state.kind === 'joined' ? this.#state.agent : null;
+  }
+
+  /** The generation that the agent says it has accepted. */
+  get held(): number {
+    return this.#held;
   }
 
   /** The wire that both sides speak: nothing newer may be said. */
@@ -96,13 +115,37 @@ export class Session {
   }
 
   send(message: DownMessage): void {
+    this.#write(encodeDown(message));
+  }
+
+  /** Sends an answer that proves this control plane's key, to an agent that asked for it. */
+  async answer(answer: Answer): Promise<void> {
+    const frames = this.#frames;
+    this.send(frames === null ? answer : await proveAnswer(this.#deps.key, frames, answer));
+  }
+
+  #write(frame: Uint8Array): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(encodeDown(message));
+    this.#socket.send(frame);
     if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) this.#socket.terminate();
   }
 
   replace(): void {
     this.#step({ kind: 'replaced' }, 'a newer link of this agent took over');
+  }
+
+  /** An operator has taken this agent out of service. */
+  revoke(detail: string): void {
+    this.#step({ kind: 'denied', code: 'revoked' }, detail);
+  }
+
+  /** An operator has approved the agent that is held here. */
+  approved(): void {
+    const before = this.#state;
+    if (before.kind !== 'pending') return;
+    const { agent, boot } = before;
+    this.#step({ kind: 'accepted', agent, boot }, '');
+    this.#run('hello', this.#deps.onJoined(this, agent));
   }
 
   shutDown(): void {
@@ -117,7 +160,8 @@ export class Session {
     }
     try {
       // A copy of its own: decoded byte fields are views, and outlive the socket's buffer.
-      this.#handle(decodeUp(new Uint8Array(data)));
+      const frame = new Uint8Array(data);
+      this.#handle(decodeUp(frame), frame);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       const code = error.kind === 'schema' ? 'bad-message' : 'bad-frame';
@@ -125,10 +169,10 @@ export class Session {
     }
   }
 
-  #handle(message: UpMessage): void {
+  #handle(message: UpMessage, frame: Uint8Array): void {
     const state = this.#step({ kind: message.kind }, `"${message.kind}" is not expected now`);
     if (message.kind === 'hello') {
-      if (state.kind === 'verifying') this.#run('hello', this.#welcome(message));
+      if (state.kind === 'verifying') this.#run('hello', this.#admit(message, frame));
       return;
     }
     if (state.kind !== 'joined') return;
@@ -159,18 +203,24 @@ export class Session {
     this.#run('telemetry', this.#commit(agent, message));
   }
 
-  async #welcome(hello: HelloMessage): Promise<void> {
+  async #admit(hello: HelloMessage, frame: Uint8Array): Promise<void> {
+    if (hello.nonce !== undefined) {
+      this.#frames = { challenge: await this.#challengeHash, hello: await hashFrame(frame) };
+    }
     const admission = await this.#deps.admit(this.#nonce, hello);
     if (admission.kind === 'denied') {
       this.#step({ kind: 'denied', code: admission.code }, admission.detail);
       return;
     }
     const { agent } = admission;
+    const { boot } = hello;
     this.#protocol = Math.min(hello.protocol, PROTOCOL_VERSION);
-    const state = this.#step({ kind: 'accepted', agent, boot: hello.boot }, '');
-    if (state.kind !== 'joined') return;
+    this.#held = hello.generation;
+    const kind = admission.kind === 'pending' ? 'held' : 'accepted';
+    const state = this.#step({ kind, agent, boot }, '');
     clearTimeout(this.#helloTimer);
-    await this.#deps.onJoined(this, agent);
+    if (state.kind === 'pending') await this.#deps.onHeld(this, agent);
+    else if (state.kind === 'joined') await this.#deps.onJoined(this, agent);
   }
 
   /** Work that ends in the database: a host that makes more than it takes is read no further. */
@@ -222,10 +272,14 @@ export class Session {
     clearInterval(this.#pingTimer);
     if (code !== null) {
       const text = detail.slice(0, MAX_DETAIL_LENGTH);
-      this.send({ kind: 'refused', code, detail: text, retryAfterMs: retryAfterMs(code) });
-      this.#socket.close(POLICY_VIOLATION, code);
-      setTimeout(() => this.#socket.terminate(), CLOSE_GRACE_MS).unref();
+      this.#refuse(code, text).catch((error: unknown) => this.#deps.onFailure('refusal', error));
     }
     this.#deps.onClosed(this, code);
+  }
+
+  async #refuse(code: LinkErrorCode, detail: string): Promise<void> {
+    setTimeout(() => this.#socket.terminate(), CLOSE_GRACE_MS).unref();
+    await this.answer({ kind: 'refused', code, detail, retryAfterMs: retryAfterMs(code) });
+    this.#socket.close(POLICY_VIOLATION, code);
   }
 }

@@ -4,6 +4,8 @@ import type { Session } from './session.ts';
 /** Who is linked now: one session per agent, and those that have not said hello yet. */
 export class Sessions {
   readonly #joined = new Map<AgentId, Session>();
+  /** Linked and not approved. */
+  readonly #held = new Map<AgentId, Session>();
   /** Null until its hello was accepted. */
   readonly #all = new Map<Session, AgentId | null>();
 
@@ -13,16 +15,33 @@ export class Sessions {
 
   /** The newest link wins: the older one is half dead more often than it is a twin. */
   join(agent: AgentId, session: Session): void {
-    const older = this.#joined.get(agent);
-    this.#joined.set(agent, session);
+    if (this.#held.get(agent) === session) this.#held.delete(agent);
+    this.#put(this.#joined, agent, session);
+  }
+
+  hold(agent: AgentId, session: Session): void {
+    this.#put(this.#held, agent, session);
+  }
+
+  #put(links: Map<AgentId, Session>, agent: AgentId, session: Session): void {
+    const older = links.get(agent);
+    links.set(agent, session);
     this.#all.set(session, agent);
     if (older !== session) older?.replace();
+  }
+
+  /** The link on which an agent waits for approval. */
+  held(agent: AgentId): Session | null {
+    return this.#held.get(agent) ?? null;
   }
 
   close(session: Session): void {
     const agent = this.#all.get(session) ?? null;
     this.#all.delete(session);
-    if (agent !== null && this.#joined.get(agent) === session) this.#joined.delete(agent);
+    if (agent === null) return;
+    for (const links of [this.#joined, this.#held]) {
+      if (links.get(agent) === session) links.delete(agent);
+    }
   }
 
   get(agent: AgentId): Session | null {

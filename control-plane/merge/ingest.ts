@@ -3,6 +3,7 @@ import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
 import { findAgent } from '../store/agents.ts';
+import { isAssigned } from '../store/assignments.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
@@ -157,6 +158,9 @@ export class Ingest {
       (item) => item.agentId,
       (id) => findAgent(store.read, id),
     );
+    const assigned = await this.#lookUp(items, pairOf, async (_, { agentId, deployment }) =>
+      (await isAssigned(store.read, agentId, deployment)) ? true : null,
+    );
     const at = now();
     return (item) => {
       const { deployment, manifest, agentId, windowStartMs } = item;
@@ -166,6 +170,9 @@ export class Ingest {
       const revokedAt = agents.get(agentId)?.revokedAt ?? null;
       if (revokedAt !== null) {
         return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
+      }
+      if (!assigned.has(pairOf(item))) {
+        return refused('not-assigned', `${agentId} was never asked to serve "${deployment}"`);
       }
       const shape = shapes.get(manifest);
       if (shape === undefined) {
@@ -178,11 +185,11 @@ export class Ingest {
   async #lookUp<T>(
     items: readonly TelemetryItem[],
     keyOf: (item: TelemetryItem) => string,
-    find: (key: string) => Promise<T | null>,
+    find: (key: string, item: TelemetryItem) => Promise<T | null>,
   ): Promise<Map<string, T>> {
     const found = new Map<string, T>();
-    for (const key of new Set(items.map(keyOf))) {
-      const value = await find(key);
+    for (const [key, item] of new Map(items.map((each) => [keyOf(each), each]))) {
+      const value = await find(key, item);
       if (value !== null) found.set(key, value);
     }
     return found;
@@ -222,6 +229,10 @@ function add(stored: Folded | null, window: WindowSketch, came: Uint8Array): Sum
     if (!(cause instanceof SketchError)) throw cause;
     return refused('overflow', cause.message);
   }
+}
+
+function pairOf({ agentId, deployment }: TelemetryItem): string {
+  return `${agentId} ${deployment}`;
 }
 
 function bootOf({ agentId, boot }: TelemetryItem): string {

@@ -15,6 +15,7 @@ import { findVersion } from '../store/models.ts';
 import { findLiveRollout } from '../store/rollouts.ts';
 import { checkFeatureColumns } from './feature-columns.ts';
 import { checkSteps } from './pipeline-steps.ts';
+import { requireReleased } from './released.ts';
 
 /** What is not given stays as it is; for a new deployment the defaults apply. */
 export interface DeploymentRequest {
@@ -54,6 +55,7 @@ export async function putDeployment(
         `there is no version ${request.model}@${request.version}; push it first`,
       );
     }
+    requireReleased(version);
     await checkSteps(tx, name, version);
     await checkPinned(tx, request);
     const present = await findDeployment(tx, name);
@@ -78,10 +80,12 @@ async function checkPinned(tx: Transaction, request: DeploymentRequest): Promise
       const told = `pinned names version ${each}, which is the stable one: it is loaded anyway`;
       throw new ControlError('invalid', told);
     }
-    if ((await findVersion(tx, model, each)) === null) {
+    const found = await findVersion(tx, model, each);
+    if (found === null) {
       const told = `there is no version ${model}@${each} to pin; push it first`;
       throw new ControlError('not-found', told);
     }
+    requireReleased(found);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Tuning } from '../../protocol/tuning.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { Commands, Fleet } from '../http/services.ts';
-import { type AgentRow, allAgents } from '../store/agents.ts';
+import { type AgentRow, allAgents, inService } from '../store/agents.ts';
 import type { Store, Transaction } from '../store/database.ts';
 import { type DeploymentRow, findDeployment, updateDeployment } from '../store/deployments.ts';
 import { findVersion } from '../store/models.ts';
@@ -60,7 +60,9 @@ export async function tuneDeployment(
     const kind = outcome.code === 'busy' ? 'conflict' : 'unavailable';
     throw new ControlError(kind, `${agent.name} did not tune "${name}": ${outcome.message}`);
   }
-  const { tuning } = outcome.value;
+  const { value } = outcome;
+  if (value.name !== 'tune') throw new Error(`${agent.id} answered "tune" with "${value.name}"`);
+  const { tuning } = value;
   const { version, recommended } = tuning;
   const at = now();
   const row = await store.write(async (tx) => {
@@ -101,7 +103,7 @@ async function chooseAgent(
   );
   const connected: ReadonlySet<AgentId> = fleet.connected();
   const agents = (await allAgents(store.read))
-    .filter((agent) => agent.revokedAt === null)
+    .filter(inService)
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const named = agents.filter(
     (agent) => wanted === undefined || agent.id === wanted || agent.name === wanted,

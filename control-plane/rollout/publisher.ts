@@ -1,12 +1,20 @@
 import type { DesiredDeployment, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId } from '../../protocol/ids.ts';
 import { type SigningKey, seal } from '../../protocol/signing.ts';
+import { BATCHES_SINCE } from '../../protocol/version.ts';
 import { ControlError } from '../error.ts';
-import { type AgentRow, allAgents, findAgent } from '../store/agents.ts';
+import { type AgentRow, allAgents, findAgent, inService } from '../store/agents.ts';
+import { type Assignment, insertAssignments } from '../store/assignments.ts';
 import { currentGeneration, nextGeneration } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
 import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
-import { allDesired, type DesiredRow, findDesired, putDesired } from '../store/desired.ts';
+import {
+  allDesired,
+  type DesiredRow,
+  findDesired,
+  putDesired,
+  storedInclusion,
+} from '../store/desired.ts';
 import { findVersion } from '../store/models.ts';
 import { allRefusals } from '../store/reports.ts';
 import { liveRollouts } from '../store/rollouts.ts';
@@ -17,6 +25,7 @@ import {
   type RolloutPlan,
   type VersionRef,
 } from './desired.ts';
+import { sealDesired } from './sign-batch.ts';
 import { parseRollout, planOf } from './stored-rollout.ts';
 
 /** How long a document is in force. An unreachable host keeps its last good version anyway. */
@@ -32,6 +41,12 @@ export interface Change<T> {
 export interface InForce {
   readonly generation: number;
   readonly requestedAtMs: number;
+}
+
+/** One host, and the generation that it has: an older document, put back from a backup, would be refused there. */
+export interface OneHost {
+  readonly agent: AgentId;
+  readonly held: number;
 }
 
 /** Told of new documents after the commit and before the first byte leaves. */
@@ -75,7 +90,7 @@ export class Publisher {
     now: number,
     work: (tx: Transaction) => Promise<T>,
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
-    only: AgentId | null = null,
+    only: OneHost | null = null,
   ): Promise<Change<T>> {
     const { rows, ...change } = await this.#store.write(async (tx) => {
       const result = await work(tx);
@@ -91,50 +106,79 @@ export class Publisher {
     return change;
   }
 
+  /** A host that is out of service follows no document. */
+  forget(agent: AgentId): void {
+    this.#inForce.delete(agent);
+  }
+
   /** The document in force for a host that just linked. */
   async current(agent: AgentId): Promise<DesiredRow | null> {
     return findDesired(this.#store.read, agent);
   }
 
-  async #documents(tx: Transaction, now: number, only: AgentId | null): Promise<DesiredRow[]> {
-    const fleet = await fleetPlan(tx, only);
-    const present = only === null ? await allDesired(tx) : [await findDesired(tx, only)];
+  async #documents(tx: Transaction, now: number, only: OneHost | null): Promise<DesiredRow[]> {
+    const fleet = await fleetPlan(tx, only?.agent ?? null);
+    const present = only === null ? await allDesired(tx) : [await findDesired(tx, only.agent)];
     const current = new Map(present.flatMap((row) => (row === null ? [] : [[row.agentId, row]])));
-    const rows: DesiredRow[] = [];
+    const drafts: Draft[] = [];
     for (const agent of fleet.agents) {
       const deployments = fleet.desiredOf(agent);
       const hash = contentHash(deployments);
       const old = current.get(agent.id);
-      const fresh = old !== undefined && now < old.issuedAt + DESIRED_LIFE_MS / 2;
+      const fresh =
+        old !== undefined &&
+        now < old.issuedAt + DESIRED_LIFE_MS / 2 &&
+        old.generation >= (only?.held ?? 0) &&
+        old.keyId === this.#key.keyId;
       if (fresh && old.contentHash === hash) continue;
-      const row = await this.#sign(tx, agent.id, deployments, hash, now);
-      await putDesired(tx, row);
-      rows.push(row);
+      const generation = await nextGeneration(tx);
+      drafts.push({ agent, generation, deployments, contentHash: hash });
     }
+    const rows = await this.#sign(drafts, now);
+    for (const row of rows) await putDesired(tx, row);
+    const assignments = drafts.flatMap(({ agent, deployments }) =>
+      deployments.map(({ name }): Assignment => ({ agentId: agent.id, deployment: name })),
+    );
+    await insertAssignments(tx, assignments);
     return rows;
   }
 
-  async #sign(
-    tx: Transaction,
-    agentId: AgentId,
-    deployments: DesiredDeployment[],
-    hash: string,
-    now: number,
-  ): Promise<DesiredRow> {
-    const generation = await nextGeneration(tx);
+  /** One signature for all who can read batches, and one each for older agents. In the order of the drafts. */
+  async #sign(drafts: readonly Draft[], now: number): Promise<DesiredRow[]> {
     const expiresAt = now + DESIRED_LIFE_MS;
-    const state: DesiredState = {
-      agent: agentId,
-      generation,
-      issuedAt: now,
-      expiresAt,
-      deployments,
-    };
-    const payload = new TextEncoder().encode(JSON.stringify(state));
-    const { keyId, signature } = await seal(this.#key, 'desired', payload);
-    const times = { issuedAt: now, expiresAt, createdAt: now };
-    return { agentId, generation, contentHash: hash, payload, keyId, signature, ...times };
+    const payloads = drafts.map(({ agent, generation, deployments }) => {
+      const state: DesiredState = {
+        ...{ agent: agent.id, generation, issuedAt: now, expiresAt, deployments },
+      };
+      return new TextEncoder().encode(JSON.stringify(state));
+    });
+    const batched = drafts.map(({ agent }) => agent.protocol >= BATCHES_SINCE);
+    const together = await sealDesired(
+      this.#key,
+      payloads.filter((_, at) => batched[at]),
+    );
+    const rows: DesiredRow[] = [];
+    for (const [at, { agent, generation, contentHash }] of drafts.entries()) {
+      const shared = batched[at] ? together.shift() : undefined;
+      const envelope = shared ?? (await seal(this.#key, 'desired', payloads[at]));
+      const { payload, keyId, signature } = envelope;
+      const inclusion = storedInclusion(envelope.inclusion);
+      const times = { issuedAt: now, expiresAt, createdAt: now };
+      const agentId = agent.id;
+      rows.push({
+        ...{ agentId, generation, contentHash, payload, keyId, signature, inclusion, ...times },
+      });
+    }
+    return rows;
   }
+}
+
+/** A document that is to be signed. */
+interface Draft {
+  readonly agent: AgentRow;
+  readonly generation: number;
+  readonly deployments: DesiredDeployment[];
+  readonly contentHash: string;
 }
 
 interface FleetPlan {
@@ -145,7 +189,7 @@ interface FleetPlan {
 /** @param only of one host, when it alone is asked for: a fleet that comes back at once would read itself N times */
 async function fleetPlan(db: Reader, only: AgentId | null): Promise<FleetPlan> {
   const present = only === null ? await allAgents(db) : [await findAgent(db, only)];
-  const agents = present.flatMap((agent) => (agent?.revokedAt === null ? [agent] : []));
+  const agents = present.flatMap((agent) => (agent !== null && inService(agent) ? [agent] : []));
   const deployments = await deploymentPlans(db);
   const rollouts = (await liveRollouts(db)).map((row) => planOf(parseRollout(row)));
   const refused = new Set((await allRefusals(db)).map(refusalKey));

@@ -59,6 +59,15 @@ export class Roster {
     });
   }
 
+  remove(agent: AgentId): void {
+    this.#entries.delete(agent);
+  }
+
+  relabel(agent: AgentId, labels: Labels): void {
+    const entry = this.#entries.get(agent);
+    if (entry !== undefined) this.#entries.set(agent, { ...entry, labels });
+  }
+
   all(): RosterEntry[] {
     return [...this.#entries.values()];
   }

@@ -4,6 +4,7 @@ import { ControlError } from '../error.ts';
 import type { RollbackRequest, RolloutRequest } from '../http/services.ts';
 import { checkFeatureColumns } from '../registry/feature-columns.ts';
 import { checkSteps } from '../registry/pipeline-steps.ts';
+import { requireReleased } from '../registry/released.ts';
 import type { Transaction } from '../store/database.ts';
 import {
   type DeploymentRow,
@@ -62,6 +63,7 @@ export async function openRollout(
   const candidate = await versionOf(tx, model, request.version);
   const pushed = await findVersion(tx, model, request.version);
   if (pushed !== null) {
+    requireReleased(pushed);
     await checkSteps(tx, name, pushed);
     checkFeatureColumns(pushed, deployment.serving);
   }
@@ -224,6 +226,8 @@ export async function pointBack(
   if (to === from) {
     throw new ControlError('conflict', `"${name}" answers with ${model}@${to} already`);
   }
+  const target = await findVersion(tx, model, to);
+  if (target !== null) requireReleased(target);
   const { manifest } = await versionOf(tx, model, to);
   if (to !== version) {
     await forgetRefusals(tx, name, manifest);

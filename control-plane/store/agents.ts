@@ -9,10 +9,15 @@ export type AgentRow = typeof agents.$inferSelect;
 export type NewAgent = Pick<
   AgentRow,
   'id' | 'name' | 'publicKey' | 'labels' | 'serving' | 'capabilities'
-> & { readonly protocol?: number };
+> & {
+  readonly protocol?: number;
+  /** Default: let in at once. */
+  readonly approvedAt?: number | null;
+};
 
 export async function insertAgent(tx: Transaction, agent: NewAgent, now: number): Promise<void> {
   await tx.insert(agents).values({
+    approvedAt: now,
     ...agent,
     joinedAt: now,
     lastSeenAt: now,
@@ -34,6 +39,20 @@ export async function updateAgentSeen(
     .where(eq(agents.id, id));
 }
 
+/** Whether it gets documents and may send anything. */
+export function inService(agent: Pick<AgentRow, 'approvedAt' | 'revokedAt'>): boolean {
+  return agent.approvedAt !== null && agent.revokedAt === null;
+}
+
+/** What operators decide of an agent, and the key that a former one handed over to. */
+export async function updateAgent(
+  tx: Transaction,
+  id: AgentId,
+  change: Partial<Pick<AgentRow, 'approvedAt' | 'revokedAt' | 'labels' | 'publicKey'>>,
+): Promise<void> {
+  await tx.update(agents).set(change).where(eq(agents.id, id));
+}
+
 export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | null> {
   const [row] = await db.select().from(agents).where(eq(agents.id, id));
   return row ?? null;
@@ -42,6 +61,10 @@ export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | nul
 export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise<AgentRow | null> {
   const [row] = await db.select().from(agents).where(eq(agents.publicKey, publicKey));
   return row ?? null;
+}
+
+export async function findAgentsByName(db: Reader, name: string): Promise<AgentRow[]> {
+  return db.select().from(agents).where(eq(agents.name, name)).orderBy(agents.id);
 }
 
 /** All agents, in the order of their ids. */

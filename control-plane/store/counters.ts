@@ -15,6 +15,21 @@ export async function nextGeneration(tx: Transaction): Promise<number> {
   return row.value;
 }
 
+/**
+ * No generation below `least` is given out from now on. At each start `least` is the clock, in milliseconds: a database
+ * that was put back from a backup would else give numbers that hosts have seen, and refuse. It holds as long as a
+ * control plane gives out fewer than a thousand documents a second over its whole life.
+ */
+export async function raiseGeneration(tx: Transaction, least: number): Promise<void> {
+  await tx
+    .insert(counters)
+    .values({ name: GENERATION, value: least })
+    .onConflictDoUpdate({
+      target: counters.name,
+      set: { value: sql`max(${counters.value}, ${least})` },
+    });
+}
+
 /** The newest generation given out, 0 when none. */
 export async function currentGeneration(db: Reader): Promise<number> {
   const [row] = await db.select().from(counters).where(eq(counters.name, GENERATION));

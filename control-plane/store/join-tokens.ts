@@ -7,27 +7,39 @@ import { joinTokens } from './schema.ts';
 
 /**
  * Makes a join token, `dlj_<id>_<secret>_<fingerprint>`. The fingerprint (first 32 hex digits of the
- * control key's SHA-256) tells the new agent whom to trust before anything is pinned.
+ * SHA-256 of the newest root) tells the new agent whom to trust before anything is pinned.
  */
 export async function createJoinToken(
   tx: Transaction,
-  request: { labels: Labels; createdBy: string; expiresAt: number; fingerprint: string },
+  request: {
+    labels: Labels;
+    createdBy: string;
+    expiresAt: number;
+    fingerprint: string;
+    requireApproval?: boolean;
+  },
   now: number,
 ): Promise<{ id: string; text: string }> {
   const id = randomBytes(4).toString('hex');
   const secret = randomBytes(32).toString('hex');
-  const { labels, createdBy, expiresAt, fingerprint } = request;
+  const { labels, createdBy, expiresAt, fingerprint, requireApproval = false } = request;
   const secretHash = hashSecret(secret);
   await tx
     .insert(joinTokens)
-    .values({ id, secretHash, labels, createdBy, createdAt: now, expiresAt });
+    .values({ id, secretHash, labels, createdBy, createdAt: now, expiresAt, requireApproval });
   return { id, text: `dlj_${id}_${secret}_${fingerprint.slice(0, 32)}` };
 }
 
 const TOKEN = /^dlj_([0-9a-f]{8})_([0-9a-f]{64})_[0-9a-f]{32}$/;
 
+/** What a join token gives. */
+export interface Grant {
+  readonly labels: Labels;
+  readonly requireApproval: boolean;
+}
+
 /**
- * Uses up a join token for `agent`: its labels, or null when it is malformed, unknown, expired or
+ * Uses up a join token for `agent`: what it grants, or null when it is malformed, unknown, expired or
  * used. The same answer for each, so that guessing learns nothing.
  */
 export async function redeemJoinToken(
@@ -35,7 +47,7 @@ export async function redeemJoinToken(
   text: string,
   agent: AgentId,
   now: number,
-): Promise<Labels | null> {
+): Promise<Grant | null> {
   const [, id, secret] = TOKEN.exec(text) ?? [];
   if (id === undefined || secret === undefined) return null;
   const [row] = await tx.select().from(joinTokens).where(eq(joinTokens.id, id));
@@ -46,5 +58,6 @@ export async function redeemJoinToken(
     .update(joinTokens)
     .set({ usedAt: now, usedBy: agent })
     .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedAt), gt(joinTokens.expiresAt, now)));
-  return used.rowsAffected > 0 ? row.labels : null;
+  const { labels, requireApproval } = row;
+  return used.rowsAffected > 0 ? { labels, requireApproval } : null;
 }

@@ -30,7 +30,8 @@ export async function insertVersion(
     .from(versions)
     .where(eq(versions.model, model));
   const version = (last?.version ?? 0) + 1;
-  const row = { model, version, manifest, document, createdAt: now, createdBy };
+  const awaitsRelease = false;
+  const row = { model, version, manifest, document, createdAt: now, createdBy, awaitsRelease };
   await tx.insert(versions).values(row);
   return { row, created: true };
 }
@@ -45,6 +46,10 @@ export async function findVersion(
     .from(versions)
     .where(and(eq(versions.model, model), eq(versions.version, version)));
   return row ?? null;
+}
+
+export async function allVersions(db: Reader): Promise<VersionRow[]> {
+  return db.select().from(versions).orderBy(versions.model, versions.version);
 }
 
 export async function findVersionByManifest(

@@ -21,6 +21,7 @@ export async function putReport(
       lastSeenAt: now,
       observedGeneration: observed,
       appliedGeneration: applied,
+      stale: report.stale === true,
       appliedAt: sql`case when ${agents.appliedGeneration} = ${applied} then ${agents.appliedAt} else ${now} end`,
     })
     .where(eq(agents.id, agentId));

@@ -54,12 +54,36 @@ export const versions = sqliteTable(
     document: text('document', { mode: 'json' }).$type<Manifest>().notNull(),
     createdAt: integer('created_at').notNull(),
     createdBy: text('created_by').notNull(),
+    /** The release keys are not here: it may not be deployed before somebody who has them has signed it. */
+    awaitsRelease: integer('awaits_release', { mode: 'boolean' }).notNull().default(false),
   },
   (t) => [
     primaryKey({ columns: [t.model, t.version] }),
     uniqueIndex('versions_manifest').on(t.manifest),
   ],
 );
+
+/** Signatures as they are stored: JSON, in hex. */
+export interface StoredSignature {
+  readonly keyId: string;
+  readonly signature: string;
+}
+
+/** The chain of roots. None is ever changed or taken away. */
+export const roots = sqliteTable('roots', {
+  version: integer('version').primaryKey(),
+  payload: bytes('payload').notNull(),
+  signatures: text('signatures', { mode: 'json' }).$type<StoredSignature[]>().notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** What release keys have signed of each version, perhaps by fewer keys than it takes yet. */
+export const releases = sqliteTable('releases', {
+  manifest: text('manifest').primaryKey(),
+  payload: bytes('payload').notNull(),
+  signatures: text('signatures', { mode: 'json' }).$type<StoredSignature[]>().notNull(),
+  updatedAt: integer('updated_at').notNull(),
+});
 
 export const deployments = sqliteTable('deployments', {
   name: text('name').primaryKey(),
@@ -125,7 +149,21 @@ export const agents = sqliteTable('agents', {
   appliedAt: integer('applied_at'),
   /** The wire it spoke when it last said hello: what its document may hold. */
   protocol: integer('protocol').notNull().default(1),
+  /** When it was let in; null: it waits for an operator to look at its fingerprint. */
+  approvedAt: integer('approved_at'),
+  /** From the latest report: its document has expired. */
+  stale: integer('stale', { mode: 'boolean' }).notNull().default(false),
 });
+
+/** Deployments that an agent's documents name or named: whose windows it may send. */
+export const assignments = sqliteTable(
+  'assignments',
+  {
+    agentId: text('agent_id').notNull(),
+    deployment: text('deployment').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.agentId, t.deployment] })],
+);
 
 /** Single-use admission of a new agent. Only the SHA-256 of the secret is kept. */
 export const joinTokens = sqliteTable('join_tokens', {
@@ -137,6 +175,8 @@ export const joinTokens = sqliteTable('join_tokens', {
   expiresAt: integer('expires_at').notNull(),
   usedAt: integer('used_at'),
   usedBy: text('used_by'),
+  /** Whoever joins with it waits for an operator. */
+  requireApproval: integer('require_approval', { mode: 'boolean' }).notNull().default(false),
 });
 
 /** The document in force for each agent, as it was signed. */
@@ -151,6 +191,12 @@ export const desired = sqliteTable('desired', {
   issuedAt: integer('issued_at').notNull(),
   expiresAt: integer('expires_at').notNull(),
   createdAt: integer('created_at').notNull(),
+  /** Where it is in the batch that one signature covers; null: the signature is its own. */
+  inclusion: text('inclusion', { mode: 'json' }).$type<{
+    index: number;
+    size: number;
+    path: string;
+  }>(),
 });
 
 /** What each agent last said of each deployment. */

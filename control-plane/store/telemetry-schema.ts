@@ -90,6 +90,7 @@ export const rollupDue = sqliteTable(
 
 export const telemetryRefusalReasons = [
   'unknown-deployment',
+  'not-assigned',
   'unknown-version',
   'other-reference',
   'damaged',

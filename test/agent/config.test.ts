@@ -70,3 +70,34 @@ describe('feature servers and traces of an agent', () => {
     expect(() => readAgentConfig(argv, {})).toThrow(told);
   });
 });
+
+describe('LINK-6: plain http to a control plane', () => {
+  const read = (url: string, ...more: string[]) =>
+    readAgentConfig(['--control', url, ...more], {}).controlUrl;
+
+  it.each([
+    'http://127.0.0.1:7700',
+    'http://127.8.8.8',
+    'http://localhost:7700',
+    'http://[::1]:7700',
+  ])('is spoken within this host: %s', (url) => {
+    expect(read(url)).toBe(url);
+  });
+
+  it.each(['http://10.0.0.1', 'http://127.0.0.1.example.com', 'http://control', 'http://[::2]'])(
+    'is refused to anybody else: %s',
+    (url) => {
+      expect(() => read(url)).toThrow(`--control is "${url}": plain http leaves`);
+      expect(read(url, '--allow-insecure-link')).toBe(url);
+      expect(read(url.replace('http:', 'https:'))).toMatch(/^https:/);
+    },
+  );
+
+  it('and an authority is a PEM file', () => {
+    expect(readAgentConfig([], {}).ca).toBeNull();
+    expect(() => readAgentConfig(['--ca', '/nowhere'], {})).toThrow('--ca is "/nowhere"');
+    expect(() => readAgentConfig([], { DRIFTLINE_CA: import.meta.filename })).toThrow(
+      'a file with a PEM certificate',
+    );
+  });
+});

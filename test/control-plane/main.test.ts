@@ -87,7 +87,17 @@ test('the command line', () => {
     port: 0,
     hostNames: ['a.example'],
     printToken: false,
+    admission: { requireApproval: false, minProtocol: 1 },
   });
+  const tls = ['--tls-cert', '/c.pem', '--tls-key', '/k.pem'];
+  expect(
+    parseControlConfig([...tls, '--require-approval', '--min-agent-protocol', '3']),
+  ).toMatchObject({
+    tls: { cert: '/c.pem', key: '/k.pem' },
+    admission: { requireApproval: true, minProtocol: 3 },
+  });
+  expect(() => parseControlConfig(tls.slice(0, 2))).toThrow('--tls-cert needs --tls-key');
+  expect(() => parseControlConfig(['--min-agent-protocol', '4'])).toThrow('min-agent-protocol');
   expect(() => parseControlConfig(['--port', '65536'])).toThrow('port');
   expect(() => parseControlConfig(['--nonsense'])).toThrow('nonsense');
 });

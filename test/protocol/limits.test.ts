@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSchema } from '../../protocol/bytes.ts';
 import { detailSchema } from '../../protocol/error.ts';
+import { challengeMessageSchema } from '../../protocol/hello.ts';
 import {
   agentIdSchema,
   bootIdSchema,
@@ -16,11 +17,15 @@ import {
   MAX_LABELS,
   MAX_NAME_LENGTH,
   MAX_REPORTED_ARMS,
+  MAX_ROLE_KEYS,
+  MAX_ROOTS,
+  MAX_STATEMENT_BYTES,
   MAX_TUNING_ROWS,
   MAX_WINDOW_BYTES,
 } from '../../protocol/limits.ts';
 import { reportedDeploymentSchema } from '../../protocol/report.ts';
 import { telemetryMessageSchema } from '../../protocol/telemetry.ts';
+import { signedSchema } from '../../protocol/trust/signed.ts';
 import { tuningSchema } from '../../protocol/tuning.ts';
 import { telemetry } from './messages.ts';
 
@@ -163,4 +168,23 @@ describe('LIMIT-10: the arms of a deployment in a report', () => {
     expect(accepts(reportedDeploymentSchema, report(MAX_REPORTED_ARMS))).toBe(true);
     expect(accepts(reportedDeploymentSchema, report(MAX_REPORTED_ARMS + 1))).toBe(false);
   });
+});
+
+it('LIMIT-12: a challenge shows at most 64 roots, and a statement has at most 32 KiB and 32 signatures', () => {
+  const signature = { keyId: '0'.repeat(16), signature: new Uint8Array(64) };
+  const signed = (bytes: number, signatures: number) => ({
+    payload: new Uint8Array(bytes),
+    signatures: Array.from({ length: signatures }, () => signature),
+  });
+  const most = 2 * MAX_ROLE_KEYS;
+  expect(accepts(signedSchema, signed(MAX_STATEMENT_BYTES, most))).toBe(true);
+  expect(accepts(signedSchema, signed(MAX_STATEMENT_BYTES + 1, 1))).toBe(false);
+  expect(accepts(signedSchema, signed(1, most + 1))).toBe(false);
+  const challenge = (roots: number) => ({
+    ...{ kind: 'challenge', nonce: new Uint8Array(32), controlKey: new Uint8Array(32) },
+    protocols: { min: 1, max: 3 },
+    roots: Array.from({ length: roots }, () => signed(1, 1)),
+  });
+  expect(accepts(challengeMessageSchema, challenge(MAX_ROOTS))).toBe(true);
+  expect(accepts(challengeMessageSchema, challenge(MAX_ROOTS + 1))).toBe(false);
 });

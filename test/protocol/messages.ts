@@ -31,6 +31,8 @@ const anyHello = fc.record({
   agent: fc.option(anyAgent),
   publicKey: bytes(32),
   proof: bytes(64),
+  nonce: bytes(32),
+  rotation: fc.option(fc.record({ previousKey: bytes(32), signature: bytes(64) })),
   join: fc.option(
     fc.record({
       token: fc.string({ maxLength: 256 }),
@@ -75,6 +77,7 @@ const anyReport = fc.record({
   observed: anyCount,
   applied: anyCount,
   at: anyTime,
+  stale: fc.boolean(),
   deployments: fc.array(
     fc.record({ name: anyName, arms: fc.array(anyReportedArm, { maxLength: 8 }) }),
     { maxLength: 5 },
@@ -100,6 +103,11 @@ const anyEvent = fc.record({
   at: anyTime,
   name: fc.constantFrom('engine-exited' as const, 'version-refused' as const, 'fell-back' as const),
   detail: anyText,
+});
+
+const anySigned = fc.record({
+  payload: bytes(0, 300),
+  signatures: fc.array(fc.record({ keyId: hexOf(16), signature: bytes(64) }), { maxLength: 3 }),
 });
 
 const anyCommandId = hexOf(16).map((hex) => `cmd_${hex}`);
@@ -131,7 +139,10 @@ const anyResult = fc.record({
   outcome: fc.oneof(
     fc.record({
       ok: fc.constant(true as const),
-      value: fc.record({ name: fc.constant('tune' as const), tuning: anyTuning }),
+      value: fc.oneof(
+        fc.record({ name: fc.constant('tune' as const), tuning: anyTuning }),
+        fc.record({ name: fc.constant('rotate-key' as const), publicKey: bytes(32) }),
+      ),
     }),
     fc.record({
       ok: fc.constant(false as const),
@@ -167,6 +178,7 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     nonce: bytes(32),
     controlKey: bytes(32),
     protocols: fc.record({ min: fc.integer(), max: fc.integer() }),
+    roots: fc.array(anySigned, { maxLength: 3 }),
   }),
   welcome: fc.record({
     kind: fc.constant('welcome' as const),
@@ -174,16 +186,33 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     agent: anyAgent,
     serverTimeMs: anyTime,
     downloadToken: fc.string({ maxLength: 1024 }),
+    signature: bytes(64),
+  }),
+  pending: fc.record({
+    kind: fc.constant('pending' as const),
+    agent: anyAgent,
+    signature: bytes(64),
   }),
   desired: fc.record({
     kind: fc.constant('desired' as const),
-    envelope: fc.record({ payload: bytes(0, 2000), keyId: hexOf(16), signature: bytes(64) }),
+    envelope: fc.record({
+      ...{ payload: bytes(0, 2000), keyId: hexOf(16), signature: bytes(64) },
+      inclusion: fc.record({
+        index: fc.integer({ min: 0, max: 2 ** 31 }),
+        size: fc.integer({ min: 2, max: 2 ** 31 }),
+        path: bytes(0, 31 * 32),
+      }),
+    }),
+    releases: fc.array(anySigned, { maxLength: 3 }),
   }),
   command: fc.record({
     kind: fc.constant('command' as const),
     id: anyCommandId,
     deadline: anyTime,
-    command: fc.record({ name: fc.constant('tune' as const), deployment: anyName }),
+    command: fc.oneof(
+      fc.record({ name: fc.constant('tune' as const), deployment: anyName }),
+      fc.record({ name: fc.constant('rotate-key' as const) }),
+    ),
   }),
   ack: fc.record({
     kind: fc.constant('ack' as const),
@@ -195,6 +224,7 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     code: fc.constantFrom(...linkErrorCodeSchema.options),
     detail: anyText,
     retryAfterMs: fc.oneof(fc.constant(null), fc.integer({ min: 0 })),
+    signature: bytes(64),
   }),
 };
 

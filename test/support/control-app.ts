@@ -10,8 +10,8 @@ import { createHub } from '../../control-plane/link/hub.ts';
 import { type Notify, startNotify } from '../../control-plane/notify/desk.ts';
 import { Blobs } from '../../control-plane/store/blobs.ts';
 import { Store } from '../../control-plane/store/database.ts';
-import { loadSigningKey } from '../../control-plane/store/signing-key.ts';
 import { createToken, type Role } from '../../control-plane/store/tokens.ts';
+import { Trust } from '../../control-plane/trust/trust.ts';
 import type { Digest } from '../../protocol/ids.ts';
 import { type Manifest, manifestDraftSchema } from '../../protocol/manifest.ts';
 import { readModelInfo } from '../../protocol/onnx/model-info.ts';
@@ -54,17 +54,19 @@ export class ControlApp {
   static async open(allowNetworks: readonly string[] = []): Promise<ControlApp> {
     const dir = await mkdtemp(join(tmpdir(), 'driftline-control-'));
     const store = await Store.open(dir);
-    const key = await loadSigningKey(dir);
+    const trust = await Trust.open(store, dir, Date.now());
+    const key = trust.online;
     const blobs = new Blobs(dir);
     const log = pino({ level: 'silent' });
     const readArtifact = (digest: Digest) => blobs.read(digest, 1 << 24);
-    const hub = await createHub({ store, key, log, readArtifact });
+    const hub = await createHub({ store, trust, log, readArtifact });
     const stopping = new AbortController().signal;
     const hostNames = new Set(['driftline.test']);
     const now = Date.now;
     const publicUrl = () => 'http://driftline.test';
     const notify = await startNotify({ store, dataDir: dir, log, now, allowNetworks, publicUrl });
-    const api = createApp({ ...hub, notify, store, blobs, key, hostNames, log, now, stopping });
+    const parts = { ...hub, notify, store, blobs, key, trust };
+    const api = createApp({ ...parts, hostNames, log, now, stopping });
     const tokens = new Map<Role, string>();
     for (const role of ['admin', 'operator', 'viewer'] as const) {
       const made = await store.write((tx) => createToken(tx, role, role, Date.now()));

@@ -11,10 +11,11 @@ import { Store } from '../../control-plane/store/database.ts';
 import { insertDeployment } from '../../control-plane/store/deployments.ts';
 import { createJoinToken } from '../../control-plane/store/join-tokens.ts';
 import { insertVersion } from '../../control-plane/store/models.ts';
-import { loadSigningKey } from '../../control-plane/store/signing-key.ts';
+import { Trust } from '../../control-plane/trust/trust.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { encodeProfile } from '../../protocol/profile.ts';
-import { fingerprintOf, type SigningKey } from '../../protocol/signing.ts';
+import type { SigningKey } from '../../protocol/signing.ts';
+import { rootFingerprint } from '../../protocol/trust/root.ts';
 import { LinkAgent } from './link-agent.ts';
 import { GRIDS, seeded, syntheticWindow } from './synthetic-windows.ts';
 
@@ -58,6 +59,7 @@ export class ControlFixture {
   readonly #artifacts = new Map<string, Uint8Array>();
   readonly #change: Partial<HubDeps>;
   store: Store;
+  trust: Trust;
   key: SigningKey;
   hub: Hub;
   url: string;
@@ -66,7 +68,13 @@ export class ControlFixture {
   private constructor(dir: string, change: Partial<HubDeps>, started: Started) {
     this.dir = dir;
     this.#change = change;
-    ({ store: this.store, key: this.key, hub: this.hub, url: this.url } = started);
+    ({
+      store: this.store,
+      trust: this.trust,
+      key: this.key,
+      hub: this.hub,
+      url: this.url,
+    } = started);
     this.#server = started.server;
   }
 
@@ -79,11 +87,18 @@ export class ControlFixture {
   }
 
   /** Cuts every link and opens the same folder again. Store and hub end in order: kill -9 is tested on real processes, in test/system. */
-  async restart(): Promise<void> {
+  async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
     for (const agent of this.agents) await agent.cut();
     await this.#stop();
+    await between();
     const started = await begin(this.dir, this.#artifacts, this.#change);
-    ({ store: this.store, key: this.key, hub: this.hub, url: this.url } = started);
+    ({
+      store: this.store,
+      trust: this.trust,
+      key: this.key,
+      hub: this.hub,
+      url: this.url,
+    } = started);
     this.#server = started.server;
   }
 
@@ -93,7 +108,7 @@ export class ControlFixture {
   }
 
   async token(labels = {}, ttlMs = 60_000): Promise<string> {
-    const fingerprint = await fingerprintOf(this.key.publicKey);
+    const fingerprint = await rootFingerprint(this.trust.chain[this.trust.chain.length - 1]);
     const now = Date.now();
     const request = { labels, createdBy: 'test', expiresAt: now + ttlMs, fingerprint };
     return (await this.store.write((tx) => createJoinToken(tx, request, now))).text;
@@ -113,7 +128,10 @@ export class ControlFixture {
       artifacts.set(digestOf(profile), profile);
       this.#artifacts.set(digestOf(profile), profile);
       this.manifests.push(manifest);
-      await this.store.write((tx) => insertVersion(tx, manifest, document, 'test', 0));
+      const { row } = await this.store.write((tx) =>
+        insertVersion(tx, manifest, document, 'test', 0),
+      );
+      await this.trust.pushed(row, 0);
     }
     await this.store.write((tx) =>
       insertDeployment(tx, {
@@ -141,6 +159,7 @@ export class ControlFixture {
 
 interface Started {
   readonly store: Store;
+  readonly trust: Trust;
   readonly key: SigningKey;
   readonly hub: Hub;
   readonly url: string;
@@ -153,7 +172,8 @@ async function begin(
   change: Partial<HubDeps>,
 ): Promise<Started> {
   const store = await Store.open(dir);
-  const key = await loadSigningKey(dir);
+  const trust = await Trust.open(store, dir, Date.now());
+  const key = trust.online;
   const readArtifact = async (digest: string) => {
     const bytes = artifacts.get(digest);
     if (bytes === undefined) throw new Error(`no artifact ${digest}`);
@@ -161,7 +181,7 @@ async function begin(
   };
   const hub = await createHub({
     store,
-    key,
+    trust,
     readArtifact,
     log: pino({ level: 'silent' }),
     ...change,
@@ -172,5 +192,5 @@ async function begin(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { store, key, hub, url: `ws://127.0.0.1:${port}/link`, server };
+  return { store, trust, key, hub, url: `ws://127.0.0.1:${port}/link`, server };
 }

@@ -102,7 +102,7 @@ export class TestHost {
         },
       ],
     };
-    return this.convergence.want(desired);
+    return this.convergence.want({ desired, unreleased: [] });
   }
 
   /** What the newest report says of the deployment, once it says of this version that it is in this state. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { WebSocket } from 'ws';
 import { type DesiredState, desiredStateSchema } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
+import { hashFrame, isProven } from '../../protocol/handshake.ts';
 import { type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
 import type { AgentId, Arm, Labels } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
@@ -28,7 +29,7 @@ export interface Place {
  * whatever it is told. Keeps its key and its outbox over reconnects, as an agent does on disk.
  */
 export class LinkAgent {
-  readonly key: SigningKey;
+  key: SigningKey;
   id: AgentId | null = null;
   boot = randomBytes(8).toString('hex');
   /** The document in force, verified. */
@@ -42,6 +43,12 @@ export class LinkAgent {
   readonly outbox: TelemetryMessage[] = [];
   acknowledged = 0;
   readonly received: DownMessage[] = [];
+  /** Whether the latest answer to a hello was signed by the key of the challenge. */
+  proven: boolean | null = null;
+  readonly #frames: { challenge: Uint8Array; hello: Uint8Array } = {
+    challenge: new Uint8Array(),
+    hello: new Uint8Array(),
+  };
   #sequence = 0;
   #socket: WebSocket | null = null;
   #waiting: (() => void)[] = [];
@@ -68,6 +75,7 @@ export class LinkAgent {
 
   async open(url: string): Promise<Down<'challenge'>> {
     this.received.length = 0;
+    this.proven = null;
     this.desired = null;
     this.closed = null;
     const socket = new WebSocket(url, { perMessageDeflate: false });
@@ -75,7 +83,7 @@ export class LinkAgent {
     // One after the other: a signature is checked asynchronously, and order is part of the protocol.
     let tail: Promise<void> = Promise.resolve();
     socket.on('message', (data) => {
-      tail = tail.then(() => this.#take(decodeDown(new Uint8Array(data as Buffer))));
+      tail = tail.then(() => this.#take(new Uint8Array(data as Buffer)));
     });
     socket.on('error', () => this.#wake());
     socket.on('close', (code, reason) => {
@@ -98,6 +106,7 @@ export class LinkAgent {
       agent: this.id,
       publicKey: new Uint8Array(this.key.publicKey),
       proof: new Uint8Array(await signBytes(this.key, transcript)),
+      nonce: new Uint8Array(randomBytes(32)),
       join: null,
       boot: this.boot,
       generation: this.#applied,
@@ -115,7 +124,9 @@ export class LinkAgent {
   }
 
   send(message: UpMessage): void {
-    this.raw(encodeUp(message));
+    const frame = Uint8Array.from(encodeUp(message));
+    if (message.kind === 'hello') this.#frames.hello = frame;
+    this.raw(frame);
   }
 
   raw(frame: Uint8Array | string): void {
@@ -190,7 +201,19 @@ export class LinkAgent {
     await this.until(() => this.closed !== null);
   }
 
-  async #take(message: DownMessage): Promise<void> {
+  async #take(frame: Uint8Array): Promise<void> {
+    const message = decodeDown(frame);
+    if (message.kind === 'challenge') this.#frames.challenge = frame;
+    const { kind } = message;
+    if (kind === 'welcome' || kind === 'pending' || kind === 'refused') {
+      const frames = {
+        challenge: await hashFrame(this.#frames.challenge),
+        hello: await hashFrame(this.#frames.hello),
+      };
+      this.proven =
+        this.#controlKey.length > 0 && (await isProven(this.#controlKey, frames, message));
+    }
+    if (message.kind === 'pending') this.id = message.agent;
     this.received.push(message);
     if (message.kind === 'welcome') {
       this.id = message.agent;

@@ -1,6 +1,7 @@
 import { Ingest } from '../../control-plane/merge/ingest.ts';
 import type { Refused } from '../../control-plane/merge/refuse.ts';
 import { keepWindows, type Retention } from '../../control-plane/merge/retention.ts';
+import { insertAssignments } from '../../control-plane/store/assignments.ts';
 import { Store } from '../../control-plane/store/database.ts';
 import { insertDeployment } from '../../control-plane/store/deployments.ts';
 import { windowPages } from '../../control-plane/store/window-pages.ts';
@@ -57,7 +58,14 @@ export class MergeFixture {
         ...{ createdAt: 0, updatedAt: 0 },
       }),
     );
-    return new MergeFixture(store, grids, folder.remove);
+    const fixture = new MergeFixture(store, grids, folder.remove);
+    await fixture.assign(HOST);
+    return fixture;
+  }
+
+  /** Makes the deployment one that this host was asked to serve. */
+  assign(agentId: string): Promise<void> {
+    return this.store.write((tx) => insertAssignments(tx, [{ agentId, deployment: 'd' }]));
   }
 
   async add(windowStartMs: number, window: WindowSketch | Uint8Array, change = {}): Promise<void> {

@@ -5,12 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DesiredState } from '../../protocol/desired.ts';
-import {
-  fingerprintOf,
-  generateSigningKey,
-  type SigningKey,
-  seal,
-} from '../../protocol/signing.ts';
+import { generateSigningKey, type SigningKey, seal } from '../../protocol/signing.ts';
+import { rootFingerprint } from '../../protocol/trust/root.ts';
 import { ControlEnd } from '../agent/link/control-end.ts';
 import { ROOT } from '../support/source-files.ts';
 
@@ -33,7 +29,7 @@ afterEach(async () => {
 
 /** A real agent process, linked to a control plane that is this test. */
 async function start(): Promise<void> {
-  const fingerprint = (await fingerprintOf(control.key.publicKey)).slice(0, 32);
+  const fingerprint = (await rootFingerprint(control.roots[0])).slice(0, 32);
   const token = `dlj_${'0'.repeat(8)}_${'1'.repeat(64)}_${fingerprint}`;
   const main = join(ROOT, 'dist/agent/main.js');
   const flags = ['--control', control.url, '--join', token, '--data', folder];
@@ -44,7 +40,7 @@ async function start(): Promise<void> {
   await control.until(() => control.connections > links);
   control.challenge();
   await control.heardOf('hello', control.connections);
-  control.welcome();
+  await control.welcome();
 }
 
 async function stop(): Promise<void> {
@@ -107,7 +103,7 @@ describe('a host', () => {
   it('DESIRED-1: accepts no document by another key or for another host', async () => {
     await start();
     await say({ generation: 9 }, (await generateSigningKey()).key);
-    expect(await refusal(1)).toContain('did not sign it');
+    expect(await refusal(1)).toContain('is no online key of this host');
     await say({ generation: 9, agent: `agt_${'d'.repeat(24)}` });
     expect(await refusal(2)).toContain(`not for ${AGENT}`);
     await say({ generation: 2 });

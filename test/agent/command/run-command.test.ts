@@ -41,11 +41,17 @@ const tune = (deployment: string, deadline = 1000): CommandMessage => ({
   command: { name: 'tune', deployment },
 });
 
+const DEPS = {
+  filesOf: () => FILES,
+  rotateKey: async () => new Uint8Array(32).fill(7),
+  now: () => 0,
+};
+
 /** A host whose tuning process is this script. */
 async function hostWith(name: string, script: string): Promise<CommandRunner> {
   const program = join(folder.path, `${name}.mjs`);
   await writeFile(program, script);
-  return new CommandRunner({ plan: () => PLAN, filesOf: () => FILES, program, now: () => 0 });
+  return new CommandRunner({ ...DEPS, plan: () => PLAN, program });
 }
 
 /** Says back what it was asked, as a table. */
@@ -90,8 +96,18 @@ describe('a host', () => {
   it('COMMAND-6: says that it does not serve a deployment', async () => {
     const host = await hostWith('other', ECHO);
     expect(await host.run(tune('cards'))).toMatchObject({ ok: false, code: 'unknown-deployment' });
-    const idle = new CommandRunner({ plan: () => null, filesOf: () => FILES, now: () => 0 });
+    const idle = new CommandRunner({ ...DEPS, plan: () => null });
     expect(await idle.run(tune('loans'))).toMatchObject({ code: 'unknown-deployment' });
+  });
+
+  it('COMMAND-6: makes the key that it will come back with', async () => {
+    const host = new CommandRunner({ ...DEPS, plan: () => null });
+    const id = `cmd_${'2'.repeat(16)}`;
+    const command = { name: 'rotate-key' } as const;
+    expect(await host.run({ kind: 'command', id, deadline: 1, command })).toEqual({
+      ok: true,
+      value: { name: 'rotate-key', publicKey: new Uint8Array(32).fill(7) },
+    });
   });
 
   it.each([

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Identity } from '../../../agent/link/identity.ts';
 import { Link, type LinkOptions } from '../../../agent/link/link.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
+import { TrustStore } from '../../../agent/link/trust-store.ts';
 import type { CommandMessage, CommandOutcome } from '../../../protocol/command.ts';
 import { ControlEnd } from './control-end.ts';
 
@@ -13,6 +14,7 @@ const FAILED: CommandOutcome = { ok: false, code: 'failed', message: 'the model 
 let folder: string;
 let control: ControlEnd;
 let outbox: Outbox;
+let trust: TrustStore;
 let link: Link;
 /** Commands that the host was given, and how each is answered. */
 let given: { message: CommandMessage; answer: (outcome: CommandOutcome) => void }[];
@@ -22,14 +24,17 @@ beforeEach(async () => {
   control = await ControlEnd.listen();
   const identity = await Identity.load(folder);
   await identity.admitted(`agt_${'c'.repeat(24)}`, control.key.publicKey);
+  trust = await TrustStore.load(folder);
   outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: '00112233aabbccdd' });
   given = [];
   const options: LinkOptions = {
     controlUrl: control.url,
     identity,
+    trust,
     outbox,
     join: null,
     boot: '00112233aabbccdd',
+    ca: null,
     capabilities: {
       runtime: 'node',
       runtimeVersion: 'v20',
@@ -68,7 +73,7 @@ async function online(): Promise<void> {
   await control.until(() => control.connections >= links);
   control.challenge();
   await control.heardOf('hello', links);
-  control.welcome();
+  await control.welcome();
 }
 
 const command = (digit: string): CommandMessage => ({

@@ -5,11 +5,13 @@ import {
   type LinkState,
   nextLinkState,
   reconnectDelayMs,
+  waitAfterRefusalMs,
 } from '../../../agent/link/link-state.ts';
 
 const EVENTS: readonly LinkEvent[] = [
   { name: 'timer' },
   { name: 'challenge' },
+  { name: 'pending' },
   { name: 'welcome' },
   { name: 'closed' },
   { name: 'refused', reason: 'revoked' },
@@ -42,7 +44,11 @@ describe('the link', () => {
           const before: LinkState = state;
           state = nextLinkState(state, event);
           if (state.name === 'online' && before.name !== 'online') {
-            expect([before.name, event.name]).toEqual(['proving', 'welcome']);
+            expect(['proving', 'pending']).toContain(before.name);
+            expect(event.name).toBe('welcome');
+          }
+          if (state.name === 'pending' && before.name !== 'pending') {
+            expect([before.name, event.name]).toEqual(['proving', 'pending']);
           }
           if (state.name === 'proving' && before.name !== 'proving') {
             expect([before.name, event.name]).toEqual(['connecting', 'challenge']);
@@ -114,4 +120,12 @@ describe('LINK-1: the wait before the next attempt', () => {
     expect(reconnectDelayMs(1, 0, 3_600_001)).toBe(3_600_000);
     expect(reconnectDelayMs(1, 0, Number.MAX_SAFE_INTEGER)).toBe(3_600_000);
   });
+});
+
+it('HELLO-12: a refusal that nobody proved is not for good, and holds an agent for 30 s at most', () => {
+  expect(waitAfterRefusalMs(null, true)).toBeNull();
+  expect(waitAfterRefusalMs(3_600_000, true)).toBe(3_600_000);
+  expect(waitAfterRefusalMs(null, false)).toBe(0);
+  expect(waitAfterRefusalMs(30_000, false)).toBe(30_000);
+  expect(waitAfterRefusalMs(3_600_000, false)).toBe(30_000);
 });

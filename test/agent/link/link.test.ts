@@ -5,18 +5,26 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Identity } from '../../../agent/link/identity.ts';
 import { Link, type LinkOptions } from '../../../agent/link/link.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
+import { TrustStore } from '../../../agent/link/trust-store.ts';
 import { helloTranscript } from '../../../protocol/hello.ts';
-import { fingerprintOf, generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
+import { generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
+import { rootFingerprint } from '../../../protocol/trust/root.ts';
 import { encodeUp } from '../../../protocol/wire.ts';
 import { telemetry } from '../../protocol/messages.ts';
-import { ControlEnd } from './control-end.ts';
+import { newKeys, signRoot } from '../../support/roots.ts';
+import { ControlEnd, WELCOME } from './control-end.ts';
 
 const BOOT = '00112233aabbccdd';
+const REVOKED = {
+  ...{ kind: 'refused' as const, code: 'revoked' as const, detail: 'by hand' },
+  retryAfterMs: null,
+};
 
 let folder: string;
 let control: ControlEnd;
 let identity: Identity;
 let outbox: Outbox;
+let trust: TrustStore;
 let link: Link;
 let logged: { message: string; detail: string }[];
 let desired: number;
@@ -27,6 +35,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'link-'));
   control = await ControlEnd.listen();
   identity = await Identity.load(folder);
+  trust = await TrustStore.load(folder);
   outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: BOOT });
   logged = [];
   desired = 0;
@@ -40,8 +49,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function joinToken(key = control.key.publicKey): Promise<string> {
-  const fingerprint = (await fingerprintOf(key)).slice(0, 32);
+async function joinToken(root = control.roots[0]): Promise<string> {
+  const fingerprint = (await rootFingerprint(root)).slice(0, 32);
   return `dlj_${'0'.repeat(8)}_${'1'.repeat(64)}_${fingerprint}`;
 }
 
@@ -49,9 +58,11 @@ function start(token: string | null): void {
   const options: LinkOptions = {
     controlUrl: control.url,
     identity,
+    trust,
     outbox,
     join: token === null ? null : { token, name: 'edge-1', labels: { site: 'lab' } },
     boot: BOOT,
+    ca: null,
     capabilities: {
       runtime: 'node',
       runtimeVersion: 'v20',
@@ -80,7 +91,7 @@ async function online(serverTimeMs = 0): Promise<void> {
   await control.until(() => control.connections > 0);
   control.challenge();
   await control.heardOf('hello', control.connections);
-  control.welcome(serverTimeMs);
+  await control.welcome(control.key, serverTimeMs);
 }
 
 const append = (windowStartMs: number) => {
@@ -136,13 +147,12 @@ describe('a joining host', () => {
   });
 
   it('HELLO-4: answers no control plane but the one its token names', async () => {
-    const other = await generateSigningKey();
-    start(await joinToken(other.key.publicKey));
+    start(await joinToken(await signRoot(await newKeys())));
     await control.until(() => control.connections === 1);
     control.challenge();
     await control.until(() => control.closed === 1);
     expect(control.heard).toEqual([]);
-    expect(JSON.stringify(logged)).toContain('another key than the join token names');
+    expect(JSON.stringify(logged)).toContain('no root that the join token names');
   });
 });
 
@@ -171,7 +181,7 @@ describe('a host that has joined', () => {
     await control.until(() => control.closed === 1);
     expect(desired).toBe(0);
     await control.until(() => control.connections === 2);
-    control.welcome();
+    control.say(WELCOME);
     await control.until(() => control.closed === 2);
     expect(control.heard).toEqual([]);
   });
@@ -179,7 +189,9 @@ describe('a host that has joined', () => {
   it('LINK-3: does not come back when told not to, and says why', async () => {
     start(null);
     await control.until(() => control.connections === 1);
-    control.say({ kind: 'refused', code: 'revoked', detail: 'by hand', retryAfterMs: null });
+    control.challenge();
+    await control.heardOf('hello');
+    await control.answer(REVOKED);
     control.hangUp();
     await control.until(() => control.closed === 1);
     // The first wait of a link that does come back is below 500 ms.
@@ -187,7 +199,7 @@ describe('a host that has joined', () => {
     expect(control.connections).toBe(1);
     expect(logged).toContainEqual({
       message: 'refused by the control plane',
-      detail: '{"code":"revoked","detail":"by hand"}',
+      detail: '{"code":"revoked","detail":"by hand","proven":true}',
     });
   });
 

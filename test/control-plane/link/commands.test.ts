@@ -90,7 +90,7 @@ describe('a command', () => {
     await agent.until(() => agent.desired !== null);
     expect(agent.last('welcome').protocol).toBe(1);
     const old = failure(commands.send(idOf(agent), TUNE, 5000));
-    expect(await old).toMatch(/speaks protocol 1; commands need 2: update it/);
+    expect(await old).toMatch(/speaks protocol 1; "tune" needs 2: update it/);
     expect(agent.received.some(({ kind }) => kind === 'command')).toBe(false);
   });
 

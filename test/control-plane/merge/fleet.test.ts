@@ -77,6 +77,7 @@ it('H.3: 100 hosts merged are one host of all rows, byte for byte where sketches
   }
   for (const [at, part] of parts.entries()) {
     const agentId = `agt_${String(at).padStart(24, '0')}`;
+    await fixture.assign(agentId);
     await fixture.add(START + (at % 12) * 300_000, part, { agentId, sequence: 1 });
   }
   await fixture.retention.roll();

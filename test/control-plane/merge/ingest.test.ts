@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_UNCOMMITTED } from '../../../control-plane/link/session.ts';
 import { Ingest } from '../../../control-plane/merge/ingest.ts';
+import { insertDeployment, updateDeployment } from '../../../control-plane/store/deployments.ts';
 import { cursorOf } from '../../../control-plane/store/telemetry.ts';
 import { encodeWindow } from '../../../protocol/sketch/codec.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
@@ -130,6 +131,34 @@ describe('telemetry', () => {
     expect(await totals()).toMatchObject({ windows: 2, rows: 10 });
     expect(agent.closed).toBeNull();
   });
+});
+
+it('TELEM-8: a window of a deployment that a host was never asked to serve is not merged', async () => {
+  const agent = await control.agent();
+  await control.store.write((tx) =>
+    insertDeployment(tx, {
+      ...{ name: 'vault', model: 'mortgage', version: 1, selector: { site: 'vault' } },
+      ...{ windowMs: WINDOW_MS, createdAt: 0, updatedAt: 0 },
+    }),
+  );
+  const window = () => syntheticWindow(seeded(1), { rows: 5 });
+  agent.window(place(0, { deployment: 'vault' }), window());
+  agent.window(place(1), window());
+  await agent.acked();
+  expect((await control.hub.monitoring.windows('vault', 0, 1e15)).totals.windows).toBe(0);
+  expect((await control.hub.monitoring.drift('vault')).refused).toMatchObject([
+    { agentId: agent.id, reason: 'not-assigned', windows: 1 },
+  ]);
+  expect(await totals()).toMatchObject({ windows: 1 });
+  // What an earlier document named may come late.
+  await control.store.write((tx) =>
+    updateDeployment(tx, 'loans', { selector: { site: 'vault' }, updatedAt: 1 }),
+  );
+  await control.hub.fleet.reconcile('test');
+  await agent.until(() => agent.arms('loans') === null);
+  agent.window(place(2), window());
+  await agent.acked();
+  expect(await totals()).toMatchObject({ windows: 2 });
 });
 
 describe('a group that the database did not take', () => {

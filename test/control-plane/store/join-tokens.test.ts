@@ -38,20 +38,20 @@ const redeem = (text: string, now: number) =>
 test('a join token names the control key and is good once', async () => {
   const text = await make();
   expect(text).toMatch(/^dlj_[0-9a-f]{8}_[0-9a-f]{64}_f{32}$/);
-  expect(await redeem(text, NOW + 1)).toEqual({ site: 'a' });
+  expect(await redeem(text, NOW + 1)).toEqual({ labels: { site: 'a' }, requireApproval: false });
   expect(await redeem(text, NOW + 2)).toBeNull();
 });
 
 test('of two redemptions at once one succeeds', async () => {
   const text = await make();
   const results = await Promise.all([redeem(text, NOW), redeem(text, NOW)]);
-  expect(results.filter((labels) => labels !== null)).toHaveLength(1);
+  expect(results.filter((grant) => grant !== null)).toHaveLength(1);
 });
 
 test('it is good before its expiry and not at it', async () => {
   const text = await make();
   expect(await redeem(text, NOW + 1000)).toBeNull();
-  expect(await redeem(text, NOW + 999)).toEqual({ site: 'a' });
+  expect(await redeem(text, NOW + 999)).toEqual({ labels: { site: 'a' }, requireApproval: false });
 });
 
 test('a wrong secret, an unknown id and a malformed text get the same answer', async () => {
@@ -65,5 +65,5 @@ test('a wrong secret, an unknown id and a malformed text get the same answer', a
   ]) {
     expect(await redeem(bad, NOW)).toBeNull();
   }
-  expect(await redeem(text, NOW)).toEqual({ site: 'a' });
+  expect(await redeem(text, NOW)).toEqual({ labels: { site: 'a' }, requireApproval: false });
 });

@@ -1,0 +1,124 @@
+import { type AgentId, type Labels, OWN_LABEL_PREFIX } from '../../protocol/ids.ts';
+import { MAX_LABELS } from '../../protocol/limits.ts';
+import { fingerprintOf } from '../../protocol/signing.ts';
+import { type Actor, record } from '../audit/record.ts';
+import { ControlError } from '../error.ts';
+import type { Agents, Commands } from '../http/services.ts';
+import type { Publisher } from '../rollout/publisher.ts';
+import type { Roster } from '../rollout/roster.ts';
+import { type AgentRow, findAgent, updateAgent } from '../store/agents.ts';
+import type { Reader, Store, Transaction } from '../store/database.ts';
+import { deleteDesired } from '../store/desired.ts';
+import type { Sessions } from './sessions.ts';
+
+/** What a revoked host is told. The reason is for the record. */
+export const REVOKED = 'an operator has revoked this agent: join again with a new token and key';
+/** It makes a key and writes a file. */
+const ROTATE_TIMEOUT_MS = 10_000;
+
+export interface AgentDeskDeps {
+  readonly store: Store;
+  readonly publisher: Publisher;
+  readonly roster: Roster;
+  readonly sessions: Sessions;
+  readonly commands: Commands;
+  readonly now: () => number;
+  /** A host that others waited for is out of service. */
+  readonly onLeft: () => void;
+}
+
+/** What operators decide of single hosts: in the record first, then on its link. */
+export class AgentDesk implements Agents {
+  readonly #deps: AgentDeskDeps;
+
+  constructor(deps: AgentDeskDeps) {
+    this.#deps = deps;
+  }
+
+  isHeld(agent: AgentId): boolean {
+    return this.#deps.sessions.held(agent) !== null;
+  }
+
+  async approve(agent: AgentId, fingerprint: string, actor: Actor): Promise<AgentRow> {
+    const { store, sessions, now } = this.#deps;
+    const row = await store.write(async (tx) => {
+      const found = await inForce(tx, agent);
+      const shown = await fingerprintOf(found.publicKey);
+      if (!shown.startsWith(fingerprint)) {
+        const told = `agent ${agent} has the fingerprint ${shown}, not ${fingerprint}: compare it with what the host prints`;
+        throw new ControlError('conflict', told);
+      }
+      if (found.approvedAt !== null) return found;
+      await updateAgent(tx, agent, { approvedAt: now() });
+      const detail = { name: found.name, fingerprint: shown };
+      await record(tx, now(), actor, 'agent.approved', `agent:${agent}`, detail);
+      return { ...found, approvedAt: now() };
+    });
+    sessions.held(agent)?.approved();
+    return row;
+  }
+
+  async revoke(agent: AgentId, reason: string, actor: Actor): Promise<AgentRow> {
+    const { store, sessions, publisher, roster, now, onLeft } = this.#deps;
+    const row = await store.write(async (tx) => {
+      const found = await findAgent(tx, agent);
+      if (found === null) throw unknown(agent);
+      if (found.revokedAt !== null) return found;
+      await updateAgent(tx, agent, { revokedAt: now() });
+      await deleteDesired(tx, agent);
+      const detail = { name: found.name, reason };
+      await record(tx, now(), actor, 'agent.revoked', `agent:${agent}`, detail);
+      return { ...found, revokedAt: now() };
+    });
+    // In no list before its link is cut, or a rollout would wait for it.
+    roster.remove(agent);
+    publisher.forget(agent);
+    sessions.held(agent)?.revoke(REVOKED);
+    sessions.get(agent)?.revoke(REVOKED);
+    onLeft();
+    return row;
+  }
+
+  async label(agent: AgentId, labels: Labels, actor: Actor): Promise<AgentRow> {
+    const { publisher, roster, now } = this.#deps;
+    const work = async (tx: Transaction) => {
+      const found = await inForce(tx, agent);
+      const own = Object.entries(found.labels).filter(([key]) => key.startsWith(OWN_LABEL_PREFIX));
+      const to = Object.fromEntries([...Object.entries(labels), ...own].slice(0, MAX_LABELS));
+      await updateAgent(tx, agent, { labels: to });
+      const detail = { from: found.labels, to };
+      await record(tx, now(), actor, 'agent.labelled', `agent:${agent}`, detail);
+      return { ...found, labels: to };
+    };
+    const { result } = await publisher.change(now(), work, undefined, { agent, held: 0 });
+    roster.relabel(agent, result.labels);
+    return result;
+  }
+
+  async rotateKey(agent: AgentId, actor: Actor): Promise<{ fingerprint: string }> {
+    const { store, commands, now } = this.#deps;
+    await inForce(store.read, agent);
+    const outcome = await commands.send(agent, { name: 'rotate-key' }, ROTATE_TIMEOUT_MS);
+    if (!outcome.ok || outcome.value.name !== 'rotate-key') {
+      const why = outcome.ok ? 'it answered another command' : outcome.message;
+      throw new ControlError('unavailable', `agent ${agent} did not rotate its key: ${why}`);
+    }
+    const fingerprint = await fingerprintOf(outcome.value.publicKey);
+    const detail = { fingerprint };
+    await store.write((tx) =>
+      record(tx, now(), actor, 'agent.key-rotation-asked', `agent:${agent}`, detail),
+    );
+    return { fingerprint };
+  }
+}
+
+async function inForce(db: Reader, agent: AgentId): Promise<AgentRow> {
+  const row = await findAgent(db, agent);
+  if (row === null) throw unknown(agent);
+  if (row.revokedAt !== null) throw new ControlError('conflict', `agent ${agent} was revoked`);
+  return row;
+}
+
+function unknown(agent: AgentId): ControlError {
+  return new ControlError('not-found', `there is no agent "${agent}"`);
+}
