@@ -4,7 +4,7 @@ import type { ModelToOpen, PreparedModel } from '../messages.ts';
 import type { EngineProcess } from './engine-process.ts';
 
 /** A model of gigabytes may take this long to open and warm up. */
-const PREPARE_TIMEOUT_MS = 600_000;
+export const PREPARE_TIMEOUT_MS = 600_000;
 
 /** Opens models in one engine. `served`: versions that engines have served, and that a crash is not blamed on. */
 export async function prepareIn(
@@ -14,6 +14,7 @@ export async function prepareIn(
 ): Promise<readonly PreparedModel[]> {
   const isNew = models.map(({ files }) => files.manifest).filter((each) => !served.has(each));
   engine.loading = new Set([...engine.loading, ...isNew]);
+  engine.opening += 1;
   try {
     const reply = await engine.ask({ kind: 'prepare', models }, PREPARE_TIMEOUT_MS);
     engine.loading = new Set([...engine.loading].filter((each) => !isNew.includes(each)));
@@ -26,6 +27,8 @@ export async function prepareIn(
         ? { manifest, outcome: 'ready' }
         : { manifest, outcome: 'refused', code: 'engine-crashed', detail },
     );
+  } finally {
+    engine.opening -= 1;
   }
 }
 

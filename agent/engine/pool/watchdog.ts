@@ -1,0 +1,99 @@
+import type { Digest } from '../../../protocol/ids.ts';
+import type { LongestCall } from '../snapshot.ts';
+
+/** What is known of one engine when it is looked at. */
+export interface Pulse {
+  readonly ordinal: number;
+  /** Messages that have come from it since its start: one more is a sign of life. */
+  readonly heard: number;
+  /** It has been told to open versions and has not answered: that blocks its thread for as long as it takes. */
+  readonly opening: boolean;
+  /** As its last snapshot said; null: no worker thread computes. */
+  readonly longestCall: LongestCall | null;
+}
+
+/** Why an engine is taken for hung. */
+export type Hang =
+  /** Its own thread does not come back. */
+  | { readonly kind: 'silent'; readonly forMs: number }
+  /** One call on a worker thread does not come back. */
+  | { readonly kind: 'call'; readonly forMs: number; readonly manifest: Digest };
+
+export interface WatchdogBounds {
+  /** Of a silence, and of a call on a worker thread. */
+  readonly hangMs: number;
+  /** Of a silence while versions are opened, if that is longer. */
+  readonly openingMs: number;
+  /** Of two looks that follow each other: longer than that the watching process itself stood still. */
+  readonly maxStepMs: number;
+}
+
+interface Watched {
+  readonly heard: number;
+  readonly silentMs: number;
+  readonly callMs: number;
+  /** As the engine stated it. */
+  readonly statedMs: number;
+}
+
+const FRESH: Watched = { heard: -1, silentMs: 0, callMs: 0, statedMs: 0 };
+
+/**
+ * Tells engines that hang from those that are busy, by time in which somebody looked: what passed while the watching
+ * process itself was stopped (a suspended machine, a frozen container, a debugger) counts as one step at most, or all
+ * engines would be killed at its end. The clock comes in with each look.
+ */
+export class Watchdog {
+  readonly #bounds: WatchdogBounds;
+  #watched = new Map<number, Watched>();
+  #lastMs: number | null = null;
+
+  constructor(bounds: WatchdogBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** Those that hang, by ordinal. Of engines that are not among `pulses` nothing is remembered. */
+  look(nowMs: number, pulses: readonly Pulse[]): Map<number, Hang> {
+    const { maxStepMs } = this.#bounds;
+    const stepMs = this.#lastMs === null ? 0 : Math.min(nowMs - this.#lastMs, maxStepMs);
+    this.#lastMs = nowMs;
+    const hangs = new Map<number, Hang>();
+    const watched = new Map<number, Watched>();
+    for (const pulse of pulses) {
+      const now = step(this.#watched.get(pulse.ordinal) ?? FRESH, pulse, stepMs);
+      watched.set(pulse.ordinal, now);
+      const hang = this.#judge(now, pulse);
+      if (hang !== null) hangs.set(pulse.ordinal, hang);
+    }
+    this.#watched = watched;
+    return hangs;
+  }
+
+  #judge({ silentMs, callMs }: Watched, { opening, longestCall }: Pulse): Hang | null {
+    const { hangMs, openingMs } = this.#bounds;
+    if (silentMs >= (opening ? Math.max(hangMs, openingMs) : hangMs)) {
+      return { kind: 'silent', forMs: silentMs };
+    }
+    if (longestCall === null || callMs < hangMs) return null;
+    return { kind: 'call', forMs: callMs, manifest: longestCall.manifest };
+  }
+}
+
+function step(before: Watched, { heard, longestCall }: Pulse, stepMs: number): Watched {
+  const statedMs = longestCall?.ms ?? 0;
+  return {
+    heard,
+    silentMs: heard === before.heard ? before.silentMs + stepMs : 0,
+    // A younger one than before is another call: its age is taken as stated.
+    callMs: statedMs < before.statedMs ? statedMs : Math.min(statedMs, before.callMs + stepMs),
+    statedMs,
+  };
+}
+
+/** For logs and evidence: `hung: no answer for 61 s`. */
+export function showHang(hang: Hang): string {
+  const seconds = Math.round(hang.forMs / 1000);
+  return hang.kind === 'silent'
+    ? `hung: no answer for ${seconds} s`
+    : `hung: a call on a worker thread took ${seconds} s`;
+}
