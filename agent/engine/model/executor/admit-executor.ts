@@ -15,12 +15,14 @@ export type Agreement =
 export async function agrees(
   compiled: CompiledModel,
   reference: Session,
-  samples: readonly ReadonlyMap<string, Tensor>[],
+  samples: Iterable<ReadonlyMap<string, Tensor>>,
   tolerance = EXECUTOR_TOLERANCE,
 ): Promise<Agreement> {
   let values = 0;
   let largestDifference = 0;
-  for (const [at, sample] of samples.entries()) {
+  let at = -1;
+  for (const sample of samples) {
+    at += 1;
     const expected = await reference.run(sample);
     const got = compiled.runSync(sample);
     for (const [name, want] of expected) {
@@ -54,7 +56,11 @@ function compareTensors(
     if (Object.is(expected, got) || expected === got) continue;
     const difference =
       typeof expected === 'number' && typeof got === 'number' ? Math.abs(got - expected) : NaN;
-    if (!(difference <= tolerance + tolerance * Math.abs(Number(expected)))) {
+    // An infinite tolerance, of an infinite value, allows nothing but that value.
+    if (
+      !Number.isFinite(difference) ||
+      !(difference <= tolerance + tolerance * Math.abs(Number(expected)))
+    ) {
       return `value ${at} is ${got} here, ${expected} by the reference (tolerance ${tolerance})`;
     }
     largest = Math.max(largest, difference);

@@ -1,0 +1,42 @@
+import type { Manifest } from '../../protocol/manifest.ts';
+import { agrees } from '../engine/model/executor/admit-executor.ts';
+import { compile } from '../engine/model/executor/compile.ts';
+import {
+  disagreement,
+  EXECUTOR_VERSION,
+  type ExecutorRecord,
+} from '../engine/model/executor/executor-record.ts';
+import type { Session, Tensor } from '../engine/model/runtime.ts';
+import { type BaselineChunk, baselineChunks } from './baseline.ts';
+import type { CsvTable } from './csv.ts';
+
+/** Runs every row of the baseline on the executor and on ONNX Runtime, a chunk at a time. */
+export async function compareExecutor(
+  model: Uint8Array,
+  reference: Session,
+  manifest: Manifest,
+  table: CsvTable,
+): Promise<ExecutorRecord> {
+  const compilation = compile(model);
+  if (compilation.kind === 'unsupported') return disagreement(0, compilation.reason);
+  const progress = { rows: 0 };
+  const samples = counted(baselineChunks(table, manifest), progress);
+  const agreement = await agrees(compilation.model, reference, samples);
+  if (agreement.kind === 'differs') return disagreement(progress.rows, agreement.reason);
+  return {
+    version: EXECUTOR_VERSION,
+    rows: progress.rows,
+    largestDifference: agreement.largestDifference,
+    agrees: true,
+  };
+}
+
+function* counted(
+  chunks: Iterable<BaselineChunk>,
+  progress: { rows: number },
+): Generator<ReadonlyMap<string, Tensor>> {
+  for (const { inputs, rows } of chunks) {
+    progress.rows += rows;
+    yield inputs;
+  }
+}
