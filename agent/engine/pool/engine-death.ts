@@ -6,7 +6,7 @@ import { showHang } from './watchdog.ts';
 export interface EngineDeath {
   readonly ordinal: number;
   readonly pid: number;
-  /** `SIGSEGV`, `code 1`, or `hung: …` with how. */
+  /** `SIGSEGV`, `code 1`, or `hung (…)` with how. */
   readonly cause: string;
   readonly atMs: number;
   /** Versions it was opening and that no engine had served. */

@@ -90,10 +90,10 @@ function step(before: Watched, { heard, longestCall }: Pulse, stepMs: number): W
   };
 }
 
-/** For logs and evidence: `hung: no answer for 61 s`. */
+/** For logs and evidence: `hung (no answer for 61 s)`. */
 export function showHang(hang: Hang): string {
   const seconds = Math.round(hang.forMs / 1000);
   return hang.kind === 'silent'
-    ? `hung: no answer for ${seconds} s`
-    : `hung: a call on a worker thread took ${seconds} s`;
+    ? `hung (no answer for ${seconds} s)`
+    : `hung (a call on a worker thread took ${seconds} s)`;
 }

@@ -101,14 +101,14 @@ describe('the death of an engine that hung', () => {
     const hang = { kind: 'silent', forMs: 61_200 } as const;
     const death = deathOf({ ...engine, hang, computing: [OTHER] }, killed, 1);
     expect(death).toMatchObject({ computing: [], computedLast: SLOW, pid: 7, ordinal: 4 });
-    expect(death.cause).toBe('hung: no answer for 61 s');
+    expect(death.cause).toBe('hung (no answer for 61 s)');
   });
 
   it('on a worker thread is put down to that call alone', () => {
     const hang = { kind: 'call', forMs: 60_400, manifest: OTHER } as const;
     const death = deathOf({ ...engine, hang, computing: [SLOW, OTHER] }, killed, 1);
     expect(death).toMatchObject({ computing: [OTHER], computedLast: null });
-    expect(showHang(hang)).toBe('hung: a call on a worker thread took 60 s');
+    expect(showHang(hang)).toBe('hung (a call on a worker thread took 60 s)');
   });
 
   it('is told from a crash, and from an engine that the supervisor gave up', () => {
