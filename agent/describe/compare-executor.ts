@@ -19,10 +19,13 @@ export async function compareExecutor(
 ): Promise<ExecutorRecord> {
   const compilation = compile(model);
   if (compilation.kind === 'unsupported') return disagreement(0, compilation.reason);
-  const progress = { rows: 0 };
+  const progress = { rows: 0, first: 1 };
   const samples = counted(baselineChunks(table, manifest), progress);
   const agreement = await agrees(compilation.model, reference, samples);
-  if (agreement.kind === 'differs') return disagreement(progress.rows, agreement.reason);
+  if (agreement.kind === 'differs') {
+    const { rows, first } = progress;
+    return disagreement(rows, `rows ${first} to ${rows}, ${agreement.reason}`);
+  }
   return {
     version: EXECUTOR_VERSION,
     rows: progress.rows,
@@ -33,9 +36,10 @@ export async function compareExecutor(
 
 function* counted(
   chunks: Iterable<BaselineChunk>,
-  progress: { rows: number },
+  progress: { rows: number; first: number },
 ): Generator<ReadonlyMap<string, Tensor>> {
   for (const { inputs, rows } of chunks) {
+    progress.first = progress.rows + 1;
     progress.rows += rows;
     yield inputs;
   }

@@ -6,7 +6,8 @@ export const EXECUTOR_TOLERANCE = 1e-6;
 
 export type Agreement =
   | { readonly kind: 'agrees'; readonly values: number; readonly largestDifference: number }
-  | { readonly kind: 'differs'; readonly reason: string };
+  /** `sample`: which of them, from 0; -1 where there was none. */
+  | { readonly kind: 'differs'; readonly sample: number; readonly reason: string };
 
 /**
  * Runs every sample on both and compares all outputs. A model may be executed here only where this agrees on the
@@ -29,13 +30,13 @@ export async function agrees(
       const have = got.get(name);
       const result = compareTensors(want, have, tolerance);
       if (typeof result === 'string') {
-        return { kind: 'differs', reason: `sample ${at}, output "${name}": ${result}` };
+        return { kind: 'differs', sample: at, reason: `output "${name}": ${result}` };
       }
       values += want.data.length;
       largestDifference = Math.max(largestDifference, result);
     }
   }
-  if (values === 0) return { kind: 'differs', reason: 'there was nothing to compare' };
+  if (values === 0) return { kind: 'differs', sample: at, reason: 'there was nothing to compare' };
   return { kind: 'agrees', values, largestDifference };
 }
 
