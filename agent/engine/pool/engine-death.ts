@@ -1,6 +1,6 @@
 import type { Digest } from '../../../protocol/ids.ts';
 import type { EngineExit, EngineProcess } from './engine-process.ts';
-import { showHang } from './watchdog.ts';
+import { blamesOpening, showHang } from './watchdog.ts';
 
 /** How one engine ended that was not told to, and what it was about. */
 export interface EngineDeath {
@@ -30,7 +30,7 @@ export function deathOf(engine: Ended, exit: EngineExit, atMs: number): EngineDe
     return { ...ended, cause: 'the supervisor', loading: [], computing: [], computedLast: null };
   }
   const cause = hang === null ? (exit.signal ?? `code ${exit.code}`) : showHang(hang);
-  return { ...ended, cause, loading: [...loading], ...suspects(engine) };
+  return { ...ended, cause, loading: blamesOpening(hang) ? [...loading] : [], ...suspects(engine) };
 }
 
 /** Of a hang more is known than of a crash: the very call, or that it was the engine's own thread. */

@@ -2,13 +2,17 @@ import type { Digest } from '../../../protocol/ids.ts';
 import { messageOf } from '../../error.ts';
 import type { ModelToOpen, PreparedModel } from '../messages.ts';
 import type { EngineProcess } from './engine-process.ts';
+import { blamesOpening } from './watchdog.ts';
 
 /** A model of gigabytes may take this long to open and warm up. */
 export const PREPARE_TIMEOUT_MS = 600_000;
 
-/** Opens models in one engine. `served`: versions that engines have served, and that a crash is not blamed on. */
+/**
+ * Opens models in one engine. `served`: versions that engines have served, and that a crash is not blamed on. Empty
+ * where the engine hung in something else: what the others say counts.
+ */
 export async function prepareIn(
-  engine: EngineProcess,
+  engine: Pick<EngineProcess, 'ask' | 'hang' | 'loading' | 'opening'>,
   models: readonly ModelToOpen[],
   served: ReadonlySet<Digest>,
 ): Promise<readonly PreparedModel[]> {
@@ -20,6 +24,7 @@ export async function prepareIn(
     engine.loading = new Set([...engine.loading].filter((each) => !isNew.includes(each)));
     return reply.models;
   } catch (error) {
+    if (!blamesOpening(engine.hang)) return [];
     // The process died while loading: the likeliest cause is a model it was loading, not one that served before.
     const detail = messageOf(error);
     return models.map(({ files: { manifest } }) =>

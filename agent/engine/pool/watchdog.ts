@@ -14,8 +14,8 @@ export interface Pulse {
 
 /** Why an engine is taken for hung. */
 export type Hang =
-  /** Its own thread does not come back. */
-  | { readonly kind: 'silent'; readonly forMs: number }
+  /** Its own thread does not come back; `opening`: from versions that it opens. */
+  | { readonly kind: 'silent'; readonly forMs: number; readonly opening: boolean }
   /** One call on a worker thread does not come back. */
   | { readonly kind: 'call'; readonly forMs: number; readonly manifest: Digest };
 
@@ -31,12 +31,14 @@ export interface WatchdogBounds {
 interface Watched {
   readonly heard: number;
   readonly silentMs: number;
+  /** It has taken up an opening: commands are answered in their order, so one that was silent before has not. */
+  readonly opens: boolean;
   readonly callMs: number;
   /** As the engine stated it. */
   readonly statedMs: number;
 }
 
-const FRESH: Watched = { heard: -1, silentMs: 0, callMs: 0, statedMs: 0 };
+const FRESH: Watched = { heard: -1, silentMs: 0, opens: false, callMs: 0, statedMs: 0 };
 
 /**
  * Tells engines that hang from those that are busy, by time in which somebody looked: what passed while the watching
@@ -69,25 +71,32 @@ export class Watchdog {
     return hangs;
   }
 
-  #judge({ silentMs, callMs }: Watched, { opening, longestCall }: Pulse): Hang | null {
+  #judge({ silentMs, opens, callMs }: Watched, { longestCall }: Pulse): Hang | null {
     const { hangMs, openingMs } = this.#bounds;
-    if (silentMs >= (opening ? Math.max(hangMs, openingMs) : hangMs)) {
-      return { kind: 'silent', forMs: silentMs };
+    if (silentMs >= (opens ? Math.max(hangMs, openingMs) : hangMs)) {
+      return { kind: 'silent', forMs: silentMs, opening: opens };
     }
     if (longestCall === null || callMs < hangMs) return null;
     return { kind: 'call', forMs: callMs, manifest: longestCall.manifest };
   }
 }
 
-function step(before: Watched, { heard, longestCall }: Pulse, stepMs: number): Watched {
+function step(before: Watched, { heard, opening, longestCall }: Pulse, stepMs: number): Watched {
+  const spoke = heard !== before.heard;
   const statedMs = longestCall?.ms ?? 0;
   return {
     heard,
-    silentMs: heard === before.heard ? before.silentMs + stepMs : 0,
+    silentMs: spoke ? 0 : before.silentMs + stepMs,
+    opens: spoke ? opening : before.opens || (opening && before.silentMs === 0),
     // A younger one than before is another call: its age is taken as stated.
     callMs: statedMs < before.statedMs ? statedMs : Math.min(statedMs, before.callMs + stepMs),
     statedMs,
   };
+}
+
+/** Is an end of this kind put down to what was being opened, before anything else? Of a crash nobody knows better. */
+export function blamesOpening(hang: Hang | null): boolean {
+  return hang === null || (hang.kind === 'silent' && hang.opening);
 }
 
 /** For logs and evidence: `hung (no answer for 61 s)`. */

@@ -1,11 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { deathOf } from '../../../../agent/engine/pool/engine-death.ts';
-import { type Pulse, showHang, Watchdog } from '../../../../agent/engine/pool/watchdog.ts';
+import { prepareIn } from '../../../../agent/engine/pool/prepare.ts';
+import {
+  type Hang,
+  type Pulse,
+  showHang,
+  Watchdog,
+} from '../../../../agent/engine/pool/watchdog.ts';
+import { AgentError } from '../../../../agent/error.ts';
 
 const BOUNDS = { hangMs: 10_000, openingMs: 60_000, maxStepMs: 2_000 };
 const SLOW = `sha256:${'a'.repeat(64)}`;
 const OTHER = `sha256:${'b'.repeat(64)}`;
+const TO_OPEN = {
+  files: { manifest: OTHER, manifestPath: '', modelPath: '', profilePath: null, goldenPath: null },
+  execution: {},
+};
 const IDLE = { ordinal: 0, heard: 1, opening: false, longestCall: null };
 
 /** Looks once a second at what `pulse` says of the second, and gives the first at which it hangs. */
@@ -20,7 +31,7 @@ function firstHang(seconds: number, pulse: (second: number) => Pulse, bounds = B
 
 describe('an engine that does not answer', () => {
   it('hangs once the bound is reached, not a second before', () => {
-    const hang = { kind: 'silent', forMs: 10_000 };
+    const hang = { kind: 'silent', forMs: 10_000, opening: false };
     expect(firstHang(60, () => IDLE)).toEqual({ second: 10, hang });
   });
 
@@ -30,6 +41,18 @@ describe('an engine that does not answer', () => {
     expect(firstHang(100, () => opening)?.second).toBe(60);
     // Where hangs are given more time than openings, openings are too.
     expect(firstHang(100, () => opening, { ...BOUNDS, openingMs: 1_000 })?.second).toBe(10);
+  });
+
+  it('hangs in the opening though nobody waits for that any more', () => {
+    const pulse = (second: number) => ({ ...IDLE, opening: second < 30 });
+    expect(firstHang(100, pulse)).toMatchObject({ second: 60, hang: { opening: true } });
+  });
+
+  it('is given no more time for an opening that it was told of when it was silent already', () => {
+    const pulse = (second: number) => ({ ...IDLE, opening: second > 3 });
+    expect(firstHang(100, pulse)).toMatchObject({ second: 10, hang: { opening: false } });
+    const late = (second: number) => ({ ...pulse(second), heard: second < 6 ? 1 : 2 });
+    expect(firstHang(100, late)).toMatchObject({ second: 66, hang: { opening: true } });
   });
 
   it('is forgiven what it has been silent once it says a word', () => {
@@ -98,7 +121,7 @@ describe('the death of an engine that hung', () => {
   const killed = { code: null, signal: 'SIGKILL' };
 
   it('in its own thread is put down to the journal, not to what workers computed meanwhile', () => {
-    const hang = { kind: 'silent', forMs: 61_200 } as const;
+    const hang = { kind: 'silent', forMs: 61_200, opening: false } as const;
     const death = deathOf({ ...engine, hang, computing: [OTHER] }, killed, 1);
     expect(death).toMatchObject({ computing: [], computedLast: SLOW, pid: 7, ordinal: 4 });
     expect(death.cause).toBe('hung (no answer for 61 s)');
@@ -109,6 +132,24 @@ describe('the death of an engine that hung', () => {
     const death = deathOf({ ...engine, hang, computing: [SLOW, OTHER] }, killed, 1);
     expect(death).toMatchObject({ computing: [OTHER], computedLast: null });
     expect(showHang(hang)).toBe('hung (a call on a worker thread took 60 s)');
+  });
+
+  it('is put down to a version that it opened only if that is where it hung', async () => {
+    const loading = new Set([OTHER]);
+    const loadingOf = (hang: Hang | null) =>
+      deathOf({ ...engine, hang, loading, computing: [] }, killed, 1).loading;
+    const silent = { kind: 'silent', forMs: 61_200, opening: false } as const;
+    const call = { kind: 'call', forMs: 60_400, manifest: SLOW } as const;
+    expect([silent, call].map(loadingOf)).toEqual([[], []]);
+    expect([null, { ...silent, opening: true }].map(loadingOf)).toEqual([[OTHER], [OTHER]]);
+    const prepare = (hang: Hang | null) => {
+      const ask = () => Promise.reject(new AgentError('engine', 'it died'));
+      return prepareIn({ ask, hang, loading: new Set(), opening: 0 }, [TO_OPEN], new Set());
+    };
+    expect(await prepare(silent)).toEqual([]);
+    const refused = [{ manifest: OTHER, outcome: 'refused', code: 'engine-crashed' }];
+    expect(await prepare({ ...silent, opening: true })).toMatchObject(refused);
+    expect(await prepare(null)).toMatchObject(refused);
   });
 
   it('is told from a crash, and from an engine that the supervisor gave up', () => {
