@@ -30,9 +30,17 @@ export interface AgentConfig {
   readonly devicePrice: number | null;
   readonly engines: number;
   readonly cores: number;
+  /** An engine that has not answered for this long is replaced; null: never. */
+  readonly hangTimeoutMs: number | null;
   readonly maxBodyBytes: number;
   readonly logLevel: string;
 }
+
+/** An inline model may block its engine for a while, and a worker's call may be a long one: that is no hang. */
+const DEFAULT_HANG_S = 60;
+/** Less than that is a pause of a busy machine. */
+const MIN_HANG_S = 5;
+const MAX_HANG_S = 86_400;
 
 export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [options]
 
@@ -54,6 +62,7 @@ export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [o
   --trace-sample RATE  share of requests without a traceparent that are traced (default 0)
   --device-price PRICE  of this host per hour, for cost per inference (or env DRIFTLINE_DEVICE_PRICE)
   --engines N       engine processes                           (default one per core, at most 4)
+  --engine-hang-timeout SECONDS  replace an engine that has not answered for so long, or off (default ${DEFAULT_HANG_S})
   --max-body BYTES  largest request body                       (default ${MAX_INFER_BODY_BYTES})
   --log-level LEVEL debug, info, warn, error or silent         (default info)
 `;
@@ -100,6 +109,7 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
       256,
     ),
     cores,
+    hangTimeoutMs: hangTimeoutOf(values['engine-hang-timeout'] ?? String(DEFAULT_HANG_S)),
     maxBodyBytes: integer(
       '--max-body',
       values['max-body'] ?? String(MAX_INFER_BODY_BYTES),
@@ -132,6 +142,7 @@ function parse(argv: readonly string[]) {
         'trace-sample': { type: 'string' },
         'device-price': { type: 'string' },
         engines: { type: 'string' },
+        'engine-hang-timeout': { type: 'string' },
         'max-body': { type: 'string' },
         'log-level': { type: 'string' },
       },
@@ -214,6 +225,16 @@ function priceOf(text: string | undefined): number | null {
     throw wrong('--device-price', text, `a price per hour from 0 to ${MAX_DEVICE_PRICE}`);
   }
   return price;
+}
+
+function hangTimeoutOf(text: string): number | null {
+  if (text === 'off') return null;
+  const seconds = Number(text);
+  if (!/^\d+$/.test(text) || seconds < MIN_HANG_S || seconds > MAX_HANG_S) {
+    const bounds = `${MIN_HANG_S} to ${MAX_HANG_S}`;
+    throw wrong('--engine-hang-timeout', text, `whole seconds from ${bounds}, or off`);
+  }
+  return 1000 * seconds;
 }
 
 function port(flag: string, text: string): number | null {

@@ -168,12 +168,13 @@ export class Supervisor {
   }
 
   #createPool(program: EngineProgram): EnginePool {
-    const { engines, host, port, grpcPort } = this.#config;
+    const { engines, host, port, grpcPort, hangTimeoutMs } = this.#config;
     return new EnginePool({
       engines,
       host,
       ports: { http: port, grpc: grpcPort },
       program,
+      hangTimeoutMs,
       onWindow: (window) => this.#windows.keep(window),
       onDecisions: (batch) => this.#labels.decided(batch),
       onDeath: (death) => this.#engineDied(death),
@@ -325,7 +326,7 @@ export class Supervisor {
 
   #engineDied(death: EngineDeath): void {
     const { ordinal, pid, cause, computing, computedLast } = death;
-    const detail = `engine ${ordinal} (pid ${pid}) ended by ${cause}`;
+    const detail = `engine ${ordinal} (pid ${pid}) ended: ${cause}`;
     this.#log.warn({ detail, computing, computedLast }, 'engine exited');
     this.#event('engine-exited', detail);
     this.#convergence.died(death);

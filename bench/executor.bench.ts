@@ -80,7 +80,8 @@ async function main(): Promise<void> {
       const samples = samplesOf(rows, features);
       // A comparison of speed is one only between executors that say the same.
       const agreement = await agrees(compiled.model, reference, samples);
-      if (agreement.kind === 'differs') throw new Error(`${name}: ${agreement.reason}`);
+      if (agreement.kind === 'differs')
+        throw new Error(`${name}, sample ${agreement.sample}: ${agreement.reason}`);
       const pairs: { ours: number; reference: number }[] = [];
       for (let pair = 0; pair <= PAIRS; pair += 1) {
         const a = await window(ours, samples);

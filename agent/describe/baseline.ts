@@ -1,10 +1,31 @@
-import type { Feature } from '../../protocol/manifest.ts';
+import type { Feature, Manifest } from '../../protocol/manifest.ts';
 import type { TensorSpec } from '../../protocol/tensor.ts';
 import { elementCount, showShape } from '../../protocol/tensor.ts';
 import type { Tensor } from '../engine/model/runtime.ts';
 import { TensorValueError, toTensorData } from '../engine/model/tensor-data.ts';
 import { AgentError } from '../error.ts';
 import type { CsvTable } from './csv.ts';
+
+/** Rows that go through the model at once. */
+const CHUNK_ROWS = 1024;
+
+export interface BaselineChunk {
+  readonly inputs: Map<string, Tensor>;
+  readonly rows: number;
+}
+
+/** All rows in order, as many at once as the model takes and memory shall hold. Throws as `baselineInputs` does. */
+export function* baselineChunks(
+  table: CsvTable,
+  { features, inputs }: Manifest,
+): Generator<BaselineChunk> {
+  const free = inputs.every(({ shape }) => shape[0] === -1);
+  const size = free ? CHUNK_ROWS : 1;
+  for (let from = 0; from < table.rows.length; from += size) {
+    const to = Math.min(from + size, table.rows.length);
+    yield { inputs: baselineInputs(table, features, inputs, from, to), rows: to - from };
+  }
+}
 
 /**
  * Rows `from` to `to` of a baseline as the model's inputs. Throws `AgentError` 'configuration' that names the

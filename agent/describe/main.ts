@@ -13,6 +13,7 @@ import {
 import { readModelInfo } from '../../protocol/onnx/model-info.ts';
 import { encodeProfile } from '../../protocol/profile.ts';
 import { describe } from '../../protocol/wire.ts';
+import type { ExecutorRecord } from '../engine/model/executor/executor-record.ts';
 import {
   checkGolden,
   DEFAULT_TOLERANCE,
@@ -23,6 +24,7 @@ import type { Session } from '../engine/model/runtime.ts';
 import { createNodeRuntime } from '../engine/model/runtime-node.ts';
 import { AgentError, messageOf } from '../error.ts';
 import { baselineInputs } from './baseline.ts';
+import { compareExecutor } from './compare-executor.ts';
 import { type CsvTable, parseCsv } from './csv.ts';
 import { inferManifest } from './infer-manifest.ts';
 import { pipelineManifest } from './pipeline-manifest.ts';
@@ -76,7 +78,9 @@ async function describeModel(
     if (baseline !== null) {
       const profile = encodeProfile(await buildProfile(session, manifest, baseline));
       files.push(await save(options.out, 'profile', profile));
-      const golden = await makeGolden(session, manifest, baseline);
+      const executor = await compareExecutor(model, session, manifest, baseline);
+      if (!executor.agrees && executor.rows > 0) warnings.push(differs(executor));
+      const golden = { ...(await makeGolden(session, manifest, baseline)), executor };
       files.push(await save(options.out, 'golden', Buffer.from(JSON.stringify(golden))));
     }
   } finally {
@@ -85,6 +89,11 @@ async function describeModel(
   const text = JSON.stringify(manifest);
   await writeFile(join(options.out, 'manifest.json'), text);
   return { manifest: digestOf(Buffer.from(text)), rows: baseline?.rows.length ?? 0, warnings };
+}
+
+/** A model that can't be compiled is nothing to speak of: most can't. */
+function differs({ reason }: ExecutorRecord): string {
+  return `the TypeScript executor does not agree with ONNX Runtime on the baseline (${reason}); hosts will use ONNX Runtime alone`;
 }
 
 async function describePipeline(options: Options) {

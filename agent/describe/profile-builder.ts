@@ -5,16 +5,11 @@ import { gridFromReference } from '../../protocol/sketch/grid.ts';
 import type { FeatureGrid } from '../../protocol/sketch/window.ts';
 import type { Session, Tensor } from '../engine/model/runtime.ts';
 import { Recorder } from '../engine/observe/recorder.ts';
-import { baselineInputs } from './baseline.ts';
+import { type BaselineChunk, baselineChunks } from './baseline.ts';
 import type { CsvTable } from './csv.ts';
 
-/** Rows that go through the model at once. */
-const BATCH_ROWS = 1024;
-
-interface Batch {
-  inputs: Map<string, Tensor>;
-  outputs: Map<string, Tensor>;
-  rows: number;
+interface Batch extends BaselineChunk {
+  readonly outputs: Map<string, Tensor>;
 }
 
 /**
@@ -49,13 +44,9 @@ async function runBaseline(
   manifest: Manifest,
   table: CsvTable,
 ): Promise<Batch[]> {
-  const free = manifest.inputs.every((input) => input.shape[0] === -1);
-  const size = free ? BATCH_ROWS : 1;
   const batches: Batch[] = [];
-  for (let from = 0; from < table.rows.length; from += size) {
-    const to = Math.min(from + size, table.rows.length);
-    const inputs = baselineInputs(table, manifest.features, manifest.inputs, from, to);
-    batches.push({ inputs, outputs: await session.run(inputs), rows: to - from });
+  for (const chunk of baselineChunks(table, manifest)) {
+    batches.push({ ...chunk, outputs: await session.run(chunk.inputs) });
   }
   return batches;
 }

@@ -253,6 +253,7 @@ export class Engine {
         pending: batcher.queued,
       })),
     );
+    const longestCall = this.#slots.longestCall();
     return {
       generation: this.#state.generation,
       process: {
@@ -265,6 +266,7 @@ export class Engine {
         egress: this.#egress(),
       },
       arms,
+      ...(longestCall === undefined ? {} : { longestCall }),
     };
   }
 

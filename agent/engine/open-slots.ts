@@ -3,6 +3,7 @@ import { executionKey } from '../../protocol/serving.ts';
 import { Refusal } from '../error.ts';
 import type { ModelToOpen } from './messages.ts';
 import type { Slot } from './model/slot.ts';
+import type { LongestCall } from './snapshot.ts';
 
 type Execution = ModelToOpen['execution'];
 
@@ -24,6 +25,8 @@ export class OpenSlots {
   readonly #admit: (model: ModelToOpen) => Promise<Slot>;
   readonly #held = new Map<string, Held>();
   readonly #opening = new Map<string, Promise<Slot>>();
+  /** Not named any more, and still owing answers. */
+  readonly #retiring = new Set<Slot>();
   #state: 'open' | 'closed' = 'open';
 
   constructor(admit: (model: ModelToOpen) => Promise<Slot>) {
@@ -57,9 +60,20 @@ export class OpenSlots {
       else if (held.spared > 0) held.spared -= 1;
       else {
         this.#held.delete(key);
-        void held.slot.retire();
+        this.#retiring.add(held.slot);
+        void held.slot.retire().finally(() => this.#retiring.delete(held.slot));
       }
     }
+  }
+
+  /** Over all versions, those included that only owe answers; undefined while no worker thread computes. */
+  longestCall(): LongestCall | undefined {
+    let longest: LongestCall | undefined;
+    for (const slot of [...[...this.#held.values()].map((held) => held.slot), ...this.#retiring]) {
+      const ms = slot.session.longestCallMs?.() ?? 0;
+      if (ms > (longest?.ms ?? 0)) longest = { manifest: slot.manifestDigest, ms };
+    }
+    return longest;
   }
 
   /** Resolves when every slot has been retired; what is being opened is, once it is open. */

@@ -71,11 +71,19 @@ export interface ProcessSnapshot {
   readonly spans?: { readonly exported: number; readonly dropped: number };
 }
 
+/** The call that has been on its way on a worker thread for longest. */
+export interface LongestCall {
+  readonly manifest: Digest;
+  readonly ms: number;
+}
+
 /** What one engine says of itself. Plain data: it crosses a process boundary. */
 export interface EngineSnapshot {
   readonly generation: number;
   readonly process: ProcessSnapshot;
   readonly arms: readonly ArmSnapshot[];
+  /** Absent: no worker thread computes. */
+  readonly longestCall?: LongestCall;
 }
 
 /** All engines of a host as one, dead ones included in the counters. */

@@ -29,6 +29,23 @@ describe('the ports of an agent', () => {
   });
 });
 
+describe('the bound of a hang', () => {
+  it('is a minute unless it is told otherwise', () => {
+    const hang = (...argv: string[]) => readAgentConfig(argv, {}).hangTimeoutMs;
+    expect(hang()).toBe(60_000);
+    expect(hang('--engine-hang-timeout', '5')).toBe(5_000);
+    expect(hang('--engine-hang-timeout', 'off')).toBeNull();
+    expect(AGENT_USAGE).toContain('--engine-hang-timeout');
+  });
+
+  it.each(['4', '86401', '1.5', '-1', ''])('is refused as "%s"', (text) => {
+    const read = () => readAgentConfig([`--engine-hang-timeout=${text}`], {});
+    expect(read).toThrow(
+      `--engine-hang-timeout is "${text}"; it must be whole seconds from 5 to 86400, or off`,
+    );
+  });
+});
+
 describe('feature servers and traces of an agent', () => {
   it('are none unless they are named', () => {
     const { featureServers, traces } = readAgentConfig([], {});

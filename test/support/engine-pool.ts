@@ -38,6 +38,7 @@ export class TestPool {
     const path = resolve(import.meta.dirname, '../../dist/agent/main.js');
     this.pool = new EnginePool({
       engines: 1,
+      hangTimeoutMs: null,
       host: '127.0.0.1',
       ports: { http: 0, grpc: null },
       program: { path, argv: [], execArgv: [], env: process.env, journalFolder },
@@ -121,7 +122,7 @@ export class TestPool {
   }
 }
 
-function planOf(
+export function planOf(
   versions: Readonly<Record<string, ModelFiles>>,
   serving: Serving,
 ): [ServingPlan, ModelToOpen[]] {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { datatypeSchema } from '../../../protocol/tensor.ts';
 import { Refusal } from '../../error.ts';
+import { executorRecordSchema } from './executor/executor-record.ts';
 import type { Session, Tensor } from './runtime.ts';
 import { toTensorData } from './tensor-data.ts';
 
@@ -17,6 +18,8 @@ const goldenSchema = z.object({
   tolerance: z.object({ absolute: z.number().min(0), relative: z.number().min(0) }),
   inputs: z.array(tensorSchema),
   outputs: z.array(tensorSchema),
+  /** Absent in versions that were described before there was one. */
+  executor: executorRecordSchema.optional(),
 });
 export type Golden = z.infer<typeof goldenSchema>;
 export type GoldenTensor = z.infer<typeof tensorSchema>;

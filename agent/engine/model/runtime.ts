@@ -32,6 +32,8 @@ export interface Session {
   runSync?(inputs: ReadonlyMap<string, Tensor>): Map<string, Tensor>;
   /** Ends the count of `countNodes`: nodes that ran so far, by what ran them. Absent where nothing was counted. */
   nodes?(): Promise<NodeCounts>;
+  /** Age of the oldest call that is on its way beside this thread, 0 without one; absent where `lanes` is 0. */
+  longestCallMs?(): number;
   release(): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import { type Trace, takeTrace } from '../journal.ts';
 import type { EngineReply, FromEngine, ToEngine, WaitingNote } from '../messages.ts';
 import { NATIVE_MEMORY_ENVIRONMENT } from '../model/native-memory.ts';
 import type { EngineSnapshot } from '../snapshot.ts';
+import type { Hang } from './watchdog.ts';
 
 /** How engines are started: the agent's own program, told by its environment that it is an engine. */
 export interface EngineProgram {
@@ -59,6 +60,12 @@ export class EngineProcess {
   dismissed = false;
   /** It did not do as it was told, and was killed for it. */
   abandoned = false;
+  /** It was killed because it hung, and how. */
+  hang: Hang | null = null;
+  /** Commands to open versions that it has not answered. */
+  opening = 0;
+  /** Messages that have come from it. */
+  heard = 0;
   /** What it is opening, and nothing has served yet. */
   loading: ReadonlySet<Digest> = new Set();
   lastSnapshot: EngineSnapshot | null = null;
@@ -197,7 +204,14 @@ export class EngineProcess {
     this.kill();
   }
 
+  /** Killed for what it did, not for what it was told: it dies as of a crash. */
+  killHung(hang: Hang): void {
+    this.hang = hang;
+    this.kill();
+  }
+
   #received(message: FromEngine, onNotice: (notice: Notice) => void): void {
+    this.heard += 1;
     switch (message.kind) {
       case 'started':
         return;

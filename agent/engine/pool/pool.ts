@@ -11,7 +11,7 @@ import type {
 import { armKey, type EngineSnapshot, type HostSnapshot } from '../snapshot.ts';
 import { HostCounters } from './counters.ts';
 import { Distributor } from './distributor.ts';
-import type { EngineDeath } from './engine-death.ts';
+import { deathOf, type EngineDeath } from './engine-death.ts';
 import {
   type EngineExit,
   EngineProcess,
@@ -19,8 +19,9 @@ import {
   type Notice,
 } from './engine-process.ts';
 import { Listener } from './listener.ts';
-import { commonOutcome, prepareIn } from './prepare.ts';
+import { commonOutcome, PREPARE_TIMEOUT_MS, prepareIn } from './prepare.ts';
 import { RestartDelay } from './restart-delay.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface PoolOptions {
   readonly engines: number;
@@ -28,6 +29,8 @@ export interface PoolOptions {
   /** 0: any free one; null: this transport is not served. */
   readonly ports: Readonly<Record<Transport, number | null>>;
   readonly program: EngineProgram;
+  /** An engine that has not answered for this long, or computes one call on a worker thread for as long, is replaced; null: never. */
+  readonly hangTimeoutMs: number | null;
   onWindow(window: WindowMessage): void;
   /** Rows that were answered, to be remembered for their labels. */
   onDecisions(batch: DecisionBatch): void;
@@ -67,9 +70,13 @@ export class EnginePool {
   #plan: ServingPlan | null = null;
   #polling: NodeJS.Timeout | null = null;
   #stopping = false;
+  readonly #watchdog: Watchdog | null;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    const { hangTimeoutMs: hangMs } = options;
+    const others = { openingMs: PREPARE_TIMEOUT_MS, maxStepMs: 2 * SNAPSHOT_INTERVAL_MS };
+    this.#watchdog = hangMs === null ? null : new Watchdog({ hangMs, ...others });
     this.#wanted = options.engines;
   }
 
@@ -81,7 +88,7 @@ export class EnginePool {
       this.#join(engine);
     });
     await Promise.all(started);
-    this.#polling = setInterval(() => void this.snapshot(), SNAPSHOT_INTERVAL_MS).unref();
+    this.#polling = setInterval(() => void this.#poll(), SNAPSHOT_INTERVAL_MS).unref();
     const { http, grpc } = this.#options.ports;
     return { http: await this.#listen('http', http), grpc: await this.#listen('grpc', grpc) };
   }
@@ -234,6 +241,26 @@ export class EnginePool {
     return { kind: 'snapshot', snapshot: await this.snapshot() };
   }
 
+  /** Keeps what engines say of themselves, and kills those that hang: their exit is a death like any other. */
+  async #poll(): Promise<void> {
+    await this.snapshot();
+    if (this.#watchdog === null || this.#stopping) return;
+    const engines = this.#joined();
+    const pulses = engines.map(({ ordinal, heard, opening, lastSnapshot }) => {
+      return {
+        ordinal,
+        heard,
+        opening: opening > 0,
+        longestCall: lastSnapshot?.longestCall ?? null,
+      };
+    });
+    const hangs = this.#watchdog.look(performance.now(), pulses);
+    for (const engine of engines) {
+      const hang = hangs.get(engine.ordinal);
+      if (hang !== undefined) engine.killHung(hang);
+    }
+  }
+
   /** Counters of all engines together. One that does not answer in time is represented by what it said last. */
   async snapshot(): Promise<HostSnapshot> {
     const engines = this.#joined();
@@ -260,15 +287,7 @@ export class EnginePool {
     if (this.#lasting().length + this.#planned < this.#wanted) {
       this.#replaceAfter(this.#restarts.died(atMs));
     }
-    this.#options.onDeath({
-      ordinal: engine.ordinal,
-      pid: engine.pid ?? 0,
-      cause: engine.abandoned ? 'the supervisor' : (exit.signal ?? `code ${exit.code}`),
-      atMs,
-      loading: engine.abandoned ? [] : [...engine.loading],
-      computing: engine.abandoned ? [] : engine.computing,
-      computedLast: engine.abandoned ? null : engine.trace.computedLast,
-    });
+    this.#options.onDeath(deathOf(engine, exit, atMs));
   }
 
   #replaceAfter(delayMs: number): void {

@@ -1,9 +1,9 @@
-import { createServer, type Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { endConnection } from './http-refusal.ts';
+import { endConnection, refuseUnread } from './http-refusal.ts';
 import type { InferHandler } from './infer-handler.ts';
 import { OipError } from './oip-error.ts';
 
@@ -62,7 +62,13 @@ export function createHttpServer(
 ): Server {
   // HTTP/1.0 needs no Host, and probes of load balancers send none.
   const rest = getRequestListener(app.fetch, { hostname: 'localhost', errorHandler });
-  const server = createServer({ connectionsCheckingInterval: timeouts.lookMs }, (req, res) => {
+  // Node would refuse a request without a Host itself, with an empty body.
+  const options = { connectionsCheckingInterval: timeouts.lookMs, requireHostHeader: false };
+  const server = createServer(options, (req, res) => {
+    if (lacksHost(req)) {
+      refuseUnread(req, res, new OipError('bad_request', 'HTTP/1.1 needs the header "Host"'));
+      return;
+    }
     const url = originForm(req.url ?? '');
     const target = req.method === 'POST' ? inferTarget(url) : null;
     if (target !== null) infer.handle(target.model, target.version, req, res);
@@ -73,10 +79,22 @@ export function createHttpServer(
     }
   });
   server.on('clientError', refuseConnection);
+  server.on('checkExpectation', refuseExpectation);
   server.headersTimeout = timeouts.headersMs;
   server.requestTimeout = timeouts.requestMs;
   server.keepAliveTimeout = timeouts.keepAliveMs;
   return server;
+}
+
+/** RFC 9112, section 3.2. */
+function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersion === '1.1';
+}
+
+/** `Expect` with anything but `100-continue`. */
+function refuseExpectation(req: IncomingMessage, res: ServerResponse): void {
+  const what = `"Expect: ${String(req.headers.expect).slice(0, 100)}" can't be met; leave it out`;
+  refuseUnread(req, res, new OipError('expectation_failed', what));
 }
 
 /** What never reached a route: a target or a Host that make no URL. */

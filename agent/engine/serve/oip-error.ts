@@ -13,6 +13,7 @@ const STATUS = {
   wrong_method: 405,
   body_too_large: 413,
   unsupported_encoding: 415,
+  expectation_failed: 417,
   /** The feature server knows no value for a key of the request, and there is no default. */
   feature_missing: 422,
   model_failed: 500,

@@ -6,7 +6,8 @@ export const EXECUTOR_TOLERANCE = 1e-6;
 
 export type Agreement =
   | { readonly kind: 'agrees'; readonly values: number; readonly largestDifference: number }
-  | { readonly kind: 'differs'; readonly reason: string };
+  /** `sample`: which of them, from 0; -1 where there was none. */
+  | { readonly kind: 'differs'; readonly sample: number; readonly reason: string };
 
 /**
  * Runs every sample on both and compares all outputs. A model may be executed here only where this agrees on the
@@ -15,25 +16,27 @@ export type Agreement =
 export async function agrees(
   compiled: CompiledModel,
   reference: Session,
-  samples: readonly ReadonlyMap<string, Tensor>[],
+  samples: Iterable<ReadonlyMap<string, Tensor>>,
   tolerance = EXECUTOR_TOLERANCE,
 ): Promise<Agreement> {
   let values = 0;
   let largestDifference = 0;
-  for (const [at, sample] of samples.entries()) {
+  let at = -1;
+  for (const sample of samples) {
+    at += 1;
     const expected = await reference.run(sample);
     const got = compiled.runSync(sample);
     for (const [name, want] of expected) {
       const have = got.get(name);
       const result = compareTensors(want, have, tolerance);
       if (typeof result === 'string') {
-        return { kind: 'differs', reason: `sample ${at}, output "${name}": ${result}` };
+        return { kind: 'differs', sample: at, reason: `output "${name}": ${result}` };
       }
       values += want.data.length;
       largestDifference = Math.max(largestDifference, result);
     }
   }
-  if (values === 0) return { kind: 'differs', reason: 'there was nothing to compare' };
+  if (values === 0) return { kind: 'differs', sample: at, reason: 'there was nothing to compare' };
   return { kind: 'agrees', values, largestDifference };
 }
 
@@ -54,7 +57,11 @@ function compareTensors(
     if (Object.is(expected, got) || expected === got) continue;
     const difference =
       typeof expected === 'number' && typeof got === 'number' ? Math.abs(got - expected) : NaN;
-    if (!(difference <= tolerance + tolerance * Math.abs(Number(expected)))) {
+    // An infinite tolerance, of an infinite value, allows nothing but that value.
+    if (
+      !Number.isFinite(difference) ||
+      !(difference <= tolerance + tolerance * Math.abs(Number(expected)))
+    ) {
       return `value ${at} is ${got} here, ${expected} by the reference (tolerance ${tolerance})`;
     }
     largest = Math.max(largest, difference);

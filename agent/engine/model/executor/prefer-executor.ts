@@ -8,6 +8,7 @@ import { agrees } from './admit-executor.ts';
 import { baselineRows } from './baseline-rows.ts';
 import { compileModel } from './compile.ts';
 import type { CompiledModel } from './compiled-model.ts';
+import { mayExecute } from './executor-record.ts';
 import { openCompiled, openFaster } from './open-compiled.ts';
 
 /** A model in TypeScript that agreed with ONNX Runtime. */
@@ -26,14 +27,16 @@ interface Documents {
 }
 
 /**
- * The model compiled for execution here, or null where it can't be, or where its answers differ from the reference's
- * on the golden rows or on rows drawn from the baseline, or from the golden outputs. The reference's errors are thrown.
+ * The model compiled for execution here, or null where it can't be, where it was not found to agree on the rows of the
+ * baseline when the version was described, or where its answers differ from the reference's on the golden rows or on
+ * rows drawn from the baseline, or from the golden outputs. The reference's errors are thrown.
  */
 export async function agreedExecutor(
   model: Uint8Array,
   reference: Session,
   { manifest, profile, golden }: Documents,
 ): Promise<Executor | null> {
+  if (!mayExecute(golden.executor)) return null;
   const compiled = compileModel(model);
   if (compiled === null) return null;
   const inputs = goldenInputs(golden);

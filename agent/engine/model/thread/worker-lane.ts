@@ -28,6 +28,8 @@ export class WorkerLane {
   readonly #responses: FrameReader;
   readonly #ended: Promise<void>;
   #lastError: unknown = null;
+  /** When the call on its way began, on the clock of `performance.now()`; null: idle. */
+  #askedMs: number | null = null;
 
   private constructor(modelPath: string, options: SessionOptions) {
     const { port1, port2 } = new MessageChannel();
@@ -76,6 +78,11 @@ export class WorkerLane {
     return this.#ended;
   }
 
+  /** Age of the call on its way; 0 without one. */
+  get busyMs(): number {
+    return this.#askedMs === null ? 0 : performance.now() - this.#askedMs;
+  }
+
   async run(inputs: Tensors): Promise<Map<string, Tensor>> {
     this.#requests.write(inputs);
     return this.#ask(Ask.run);
@@ -102,7 +109,9 @@ export class WorkerLane {
     this.#post(ask);
     // A pending `waitAsync` keeps no event loop alive; the worker does.
     this.#worker.ref();
+    this.#askedMs = performance.now();
     await Atomics.waitAsync(words, Word.answered, answered).value;
+    this.#askedMs = null;
     this.#worker.unref();
     const outcome = Atomics.load(words, Word.outcome);
     if (outcome === Outcome.ended) throw this.#gone();

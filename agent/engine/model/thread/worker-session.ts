@@ -33,6 +33,7 @@ export async function openOnWorkers(
     provider: options.provider,
     lanes: workers,
     run: (inputs) => pool.run(inputs),
+    longestCallMs: () => pool.longestCallMs,
     ...(options.countNodes ? { nodes: () => first.nodes() } : {}),
     release: () => pool.close(),
   };
@@ -65,6 +66,12 @@ class LanePool {
       this.#waiting.push({ inputs, resolve, reject });
       this.#next();
     });
+  }
+
+  get longestCallMs(): number {
+    let longest = 0;
+    for (const { busyMs } of this.#lanes) longest = Math.max(longest, busyMs);
+    return longest;
   }
 
   /** Resolves when every thread has ended. */

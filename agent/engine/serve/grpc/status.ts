@@ -25,6 +25,7 @@ const STATUS_OF: Readonly<Record<OipErrorCode, Status>> = {
   unknown_version: STATUS.NOT_FOUND,
   unknown_path: STATUS.UNIMPLEMENTED,
   wrong_method: STATUS.UNIMPLEMENTED,
+  expectation_failed: STATUS.INVALID_ARGUMENT,
   body_too_large: STATUS.RESOURCE_EXHAUSTED,
   unsupported_encoding: STATUS.UNIMPLEMENTED,
   feature_missing: STATUS.FAILED_PRECONDITION,

@@ -103,12 +103,14 @@ describe('agreement', () => {
     const other = await runtime.open(treeModel(OPTIONS, 2));
     expect(await agrees(compiled(TREES), other, [ROW])).toMatchObject({
       kind: 'differs',
-      reason: expect.stringMatching(/^sample 0, output "(label|scores)": value \d is /),
+      sample: 0,
+      reason: expect.stringMatching(/^output "(label|scores)": value \d is /),
     });
     expect(await agrees(compiled(TREES), other, [])).toMatchObject({ kind: 'differs' });
     const dense = await runtime.open(DENSE);
     expect(await agrees(compiled(TREES), dense, [ROW])).toMatchObject({
-      reason: 'sample 0, output "y": not made by the executor',
+      sample: 0,
+      reason: 'output "y": not made by the executor',
     });
     await Promise.all([other.release(), dense.release()]);
   });

@@ -184,6 +184,21 @@ describe('a request target', () => {
     },
   );
 
+  it.each([
+    [`GET ${LIVE} HTTP/1.1\r\n`, 400, 'bad_request'],
+    [`${HEAD}Content-Length: 2\r\nExpect: a miracle\r\n`, 417, 'expectation_failed'],
+  ])(
+    'without a Host, or that expects what nobody offers, is too: %j',
+    async (head, status, code) => {
+      const said = await exchange(`${head}\r\n`);
+      expect(said).toMatch(
+        new RegExp(`^HTTP/1.1 ${status} .*{"error":".*","code":"${code}"}$`, 's'),
+      );
+      expect(said).toMatch(/Connection: close/);
+      expect(calls).toEqual([]);
+    },
+  );
+
   it('that is absolute names a model, too', async () => {
     const socket = await open();
     const absolute = HEAD.replace('/v2', 'http://else:80/v2').replace('models/m', 'models/a%20b');
