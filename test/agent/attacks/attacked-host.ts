@@ -100,7 +100,14 @@ export class AttackedHost {
       dataFolder: join(folder.path, 'agent'),
       ...{ ca: null, name: 'edge', labels: {}, host: '127.0.0.1', port: 0, grpcPort: null },
       ...{ metricsPort: null, repositoryControl: false, featureServers: new Map(), traces: null },
-      ...{ devicePrice: null, engines: 1, cores: 1, maxBodyBytes: 1 << 20, logLevel: 'silent' },
+      ...{
+        hangTimeoutMs: null,
+        devicePrice: null,
+        engines: 1,
+        cores: 1,
+        maxBodyBytes: 1 << 20,
+        logLevel: 'silent',
+      },
       ...more,
     });
     const host = new AttackedHost({
