@@ -22,7 +22,7 @@ import {
   listDeployments,
   servingOf,
 } from '../store/deployments.ts';
-import { allDesired } from '../store/desired.ts';
+import { allDesiredStamps } from '../store/desired.ts';
 import { findVersion } from '../store/models.ts';
 import { reportsOf } from '../store/reports.ts';
 import { latestRollout } from '../store/rollouts.ts';
@@ -184,7 +184,7 @@ async function status(
     (await reportsOf(store.read, row.name)).map((report) => [report.agentId, report.arms]),
   );
   const wanted = new Map(
-    (await allDesired(store.read)).map((document) => [document.agentId, document.generation]),
+    (await allDesiredStamps(store.read)).map((document) => [document.agentId, document.generation]),
   );
   const agents = (await allAgents(store.read))
     .filter((agent) => inService(agent) && matchesLabels(agent.labels, row.selector))

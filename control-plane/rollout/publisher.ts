@@ -5,11 +5,11 @@ import { BATCHES_SINCE } from '../../protocol/version.ts';
 import { ControlError } from '../error.ts';
 import { type AgentRow, allAgents, findAgent, inService } from '../store/agents.ts';
 import { type Assignment, insertAssignments } from '../store/assignments.ts';
-import { currentGeneration, nextGeneration } from '../store/counters.ts';
+import { currentGeneration, nextGenerations } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
 import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
 import {
-  allDesired,
+  allDesiredStamps,
   type DesiredRow,
   findDesired,
   putDesired,
@@ -69,7 +69,7 @@ export class Publisher {
   }
 
   async load(): Promise<void> {
-    for (const row of await allDesired(this.#store.read)) {
+    for (const row of await allDesiredStamps(this.#store.read)) {
       this.#inForce.set(row.agentId, { generation: row.generation, requestedAtMs: row.createdAt });
     }
   }
@@ -118,9 +118,10 @@ export class Publisher {
 
   async #documents(tx: Transaction, now: number, only: OneHost | null): Promise<DesiredRow[]> {
     const fleet = await fleetPlan(tx, only?.agent ?? null);
-    const present = only === null ? await allDesired(tx) : [await findDesired(tx, only.agent)];
+    const present =
+      only === null ? await allDesiredStamps(tx) : [await findDesired(tx, only.agent)];
     const current = new Map(present.flatMap((row) => (row === null ? [] : [[row.agentId, row]])));
-    const drafts: Draft[] = [];
+    const changed: Omit<Draft, 'generation'>[] = [];
     for (const agent of fleet.agents) {
       const deployments = fleet.desiredOf(agent);
       const hash = contentHash(deployments);
@@ -131,11 +132,12 @@ export class Publisher {
         old.generation >= (only?.held ?? 0) &&
         old.keyId === this.#key.keyId;
       if (fresh && old.contentHash === hash) continue;
-      const generation = await nextGeneration(tx);
-      drafts.push({ agent, generation, deployments, contentHash: hash });
+      changed.push({ agent, deployments, contentHash: hash });
     }
+    const first = changed.length === 0 ? 0 : await nextGenerations(tx, changed.length);
+    const drafts = changed.map((draft, at) => ({ ...draft, generation: first + at }));
     const rows = await this.#sign(drafts, now);
-    for (const row of rows) await putDesired(tx, row);
+    await putDesired(tx, rows);
     const assignments = drafts.flatMap(({ agent, deployments }) =>
       deployments.map(({ name }): Assignment => ({ agentId: agent.id, deployment: name })),
     );

@@ -5,14 +5,22 @@ import { counters } from './schema.ts';
 const GENERATION = 'generation';
 
 /** The next generation of the fleet: larger than any before, across restarts. */
-export async function nextGeneration(tx: Transaction): Promise<number> {
+export function nextGeneration(tx: Transaction): Promise<number> {
+  return nextGenerations(tx, 1);
+}
+
+/** The first of `count` generations in a row. */
+export async function nextGenerations(tx: Transaction, count: number): Promise<number> {
   const [row] = await tx
     .insert(counters)
-    .values({ name: GENERATION, value: 1 })
-    .onConflictDoUpdate({ target: counters.name, set: { value: sql`${counters.value} + 1` } })
+    .values({ name: GENERATION, value: count })
+    .onConflictDoUpdate({
+      target: counters.name,
+      set: { value: sql`${counters.value} + ${count}` },
+    })
     .returning({ value: counters.value });
   if (row === undefined) throw new Error('the database returned no generation');
-  return row.value;
+  return row.value - count + 1;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { eq } from 'drizzle-orm';
+import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Envelope } from '../../protocol/signing.ts';
 import type { Inclusion } from '../../protocol/trust/inclusion.ts';
@@ -25,10 +25,21 @@ export function envelopeOf(row: DesiredRow): Envelope {
   return { ...envelope, inclusion: { ...inclusion, path } };
 }
 
-/** Puts a newly signed document in force for its agent. */
-export async function putDesired(tx: Transaction, row: DesiredRow): Promise<void> {
-  const { agentId: _, ...change } = row;
-  await tx.insert(desired).values(row).onConflictDoUpdate({ target: desired.agentId, set: change });
+/** Rows of one statement: eleven values each, and a few KB. */
+const ROWS_PER_INSERT = 500;
+
+/** Puts newly signed documents in force for their agents. */
+export async function putDesired(tx: Transaction, rows: readonly DesiredRow[]): Promise<void> {
+  const { agentId: _, ...columns } = getTableColumns(desired);
+  const set = Object.fromEntries(
+    Object.entries(columns).map(([key, column]) => [key, sql.raw(`excluded."${column.name}"`)]),
+  );
+  for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
+    await tx
+      .insert(desired)
+      .values(rows.slice(from, from + ROWS_PER_INSERT))
+      .onConflictDoUpdate({ target: desired.agentId, set });
+  }
 }
 
 export async function findDesired(db: Reader, agentId: AgentId): Promise<DesiredRow | null> {
@@ -36,8 +47,15 @@ export async function findDesired(db: Reader, agentId: AgentId): Promise<Desired
   return row ?? null;
 }
 
-export async function allDesired(db: Reader): Promise<DesiredRow[]> {
-  return db.select().from(desired);
+/** What tells whether a document still holds, without its bytes. */
+export type DesiredStamp = Pick<
+  DesiredRow,
+  'agentId' | 'generation' | 'contentHash' | 'keyId' | 'issuedAt' | 'createdAt'
+>;
+
+export async function allDesiredStamps(db: Reader): Promise<DesiredStamp[]> {
+  const { agentId, generation, contentHash, keyId, issuedAt, createdAt } = desired;
+  return db.select({ agentId, generation, contentHash, keyId, issuedAt, createdAt }).from(desired);
 }
 
 /** The document of an agent that is out of service: nobody may follow it, and nothing be downloaded by it. */
