@@ -121,10 +121,8 @@ export class LabelDesk {
       const detail = { deployment, bytes: decisions.corruptBytes };
       log('warn', 'dropped a torn record of answered rows', detail);
     }
-    const watch = new ErrorWatch(
-      () => monitoringInForce(monitoringOf(deployment) ?? {}),
-      (detail) => onDrift(`deployment "${deployment}": ${detail}`),
-    );
+    const inForce = () => monitoringInForce(monitoringOf(deployment) ?? {});
+    const watch = new ErrorWatch(deployment, inForce, onDrift);
     const labels = new DeploymentLabels(deployment, decisions, (seen) => watch.see(seen));
     await labels.recover();
     const desk = { labels, watch };
