@@ -15,6 +15,8 @@ export interface WatchedModel {
   readonly spec: ModelSpec;
   readonly manifest: Partial<Manifest>;
   readonly monitoring?: Monitoring;
+  /** Default: a minute, so that no window is cut before the engine stops. */
+  readonly windowMs?: number;
 }
 
 /** A real engine over HTTP beside a real label desk on disk, in one process, without a control plane. */
@@ -88,10 +90,12 @@ function planOf(
   return {
     agent: 'agt_0123456789abcdef01234567',
     generation: 1,
-    deployments: Object.entries(models).map(([name, { monitoring = {} }], at) => ({
-      ...{ name, windowMs: 60_000, serving: {}, monitoring },
-      arms: [{ arm: 'stable', version: 1, manifest: files[at].manifest, share: 1 }],
-    })),
+    deployments: Object.entries(models).map(
+      ([name, { monitoring = {}, windowMs = 60_000 }], at) => ({
+        ...{ name, windowMs, serving: {}, monitoring },
+        arms: [{ arm: 'stable', version: 1, manifest: files[at].manifest, share: 1 }],
+      }),
+    ),
   };
 }
 
