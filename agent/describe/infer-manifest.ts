@@ -4,7 +4,8 @@ import { showShape, type TensorSpec } from '../../protocol/tensor.ts';
 import { AgentError } from '../error.ts';
 import type { CsvTable } from './csv.ts';
 
-type Described = Required<Pick<ManifestDraft, 'task' | 'features' | 'groups' | 'prediction'>>;
+type Described = Required<Pick<ManifestDraft, 'task' | 'features' | 'groups' | 'prediction'>> &
+  Pick<ManifestDraft, 'label' | 'tensors'>;
 
 /** A column with no more distinct whole numbers than this is a code, not a measurement. */
 const MAX_CODE_VALUES = 10;
@@ -32,6 +33,8 @@ export function inferManifest(
     features: draft.features ?? inferFeatures(info, baseline, warnings),
     groups: draft.groups ?? [],
     prediction,
+    ...(draft.label === undefined ? {} : { label: draft.label }),
+    ...(draft.tensors === undefined ? {} : { tensors: draft.tensors }),
   };
   return { described, warnings };
 }

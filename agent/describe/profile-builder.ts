@@ -2,11 +2,14 @@ import type { Feature, Manifest, Prediction } from '../../protocol/manifest.ts';
 import { barePredictionGrid, type Profile } from '../../protocol/profile.ts';
 import { dictionaryFromReference } from '../../protocol/sketch/frequency.ts';
 import { gridFromReference } from '../../protocol/sketch/grid.ts';
-import type { FeatureGrid } from '../../protocol/sketch/window.ts';
+import type { FeatureGrid, WindowGrids, WindowSketch } from '../../protocol/sketch/window.ts';
 import type { Session, Tensor } from '../engine/model/runtime.ts';
+import { DecisionRecords } from '../engine/observe/decision-record.ts';
 import { Recorder } from '../engine/observe/recorder.ts';
 import { type BaselineChunk, baselineChunks } from './baseline.ts';
 import type { CsvTable } from './csv.ts';
+import { countLabels, groupParameters, learnOutcomeGrid } from './outcome-baseline.ts';
+import { learnTensors } from './tensor/learn-tensors.ts';
 
 interface Batch extends BaselineChunk {
   readonly outputs: Map<string, Tensor>;
@@ -28,15 +31,45 @@ export async function buildProfile(
   }));
   const prediction =
     manifest.prediction === null ? null : predictionGrid(batches, manifest.prediction);
+  const predicted =
+    manifest.prediction?.kind === 'label'
+      ? columnValues(batches, manifest.prediction, 'outputs')
+      : [];
+  const outcome = learnOutcomeGrid(manifest, table, predicted);
+  const learned = learnTensors(manifest, batches);
+  const tensors = learned.map(({ watched }) => watched);
   const grids = {
     features: features.map((feature) => feature.grid),
     prediction: prediction ?? barePredictionGrid(null),
+    outcome,
   };
+  const counted = countBaseline(manifest, table, grids, batches);
+  const reference = { ...counted, tensors: learned.map((each) => each.reference) };
+  return { rows: table.rows.length, features, prediction, outcome, tensors, reference };
+}
+
+function countBaseline(
+  manifest: Manifest,
+  table: CsvTable,
+  grids: WindowGrids,
+  batches: readonly Batch[],
+): WindowSketch {
   const recorder = new Recorder('baseline', '', 'stable', manifest, grids);
+  if (recorder.outcomes !== null) recorder.outcomes.keepDecisions = true;
+  let from = 0;
   for (const { inputs, outputs, rows } of batches) {
-    recorder.answered([{ inputs, outputs, rows, latencyUs: 0, gaps: null }]);
+    const parameters = groupParameters(manifest, table, from, from + rows);
+    const answer = { inputs, outputs, rows, latencyUs: 0, gaps: null, parameters };
+    recorder.answered([{ ...answer, decisionRow: from }]);
+    from += rows;
   }
-  return { rows: table.rows.length, features, prediction, reference: recorder.counted() };
+  const window = recorder.counted();
+  const records = recorder.outcomes?.takeDecisions() ?? null;
+  if (grids.outcome && window.outcome !== null && records !== null) {
+    const rows = new DecisionRecords(Buffer.from(records), grids.outcome.axes.length);
+    countLabels(manifest, table, grids.outcome, rows, window.outcome);
+  }
+  return window;
 }
 
 async function runBaseline(
@@ -52,6 +85,11 @@ async function runBaseline(
 }
 
 function gridOf(feature: Feature, values: (number | string)[]): FeatureGrid {
+  if (feature.kind === 'hashed') return { kind: 'hashed' };
+  if (feature.kind === 'text') {
+    const lengths = values.map((text) => String(text).length);
+    return { kind: 'numeric', ...gridFromReference(Float64Array.from(lengths)) };
+  }
   if (feature.kind === 'categorical') return { kind: 'categorical', values: dictionary(values) };
   return { kind: 'numeric', ...gridFromReference(Float64Array.from(values, Number)) };
 }

@@ -149,7 +149,7 @@ export class DecisionLog {
     return places;
   }
 
-  /** Marks rows as counted in a window that goes out now. */
+  /** Marks rows as counted in a window that goes out now. On disk when it resolves: forgotten, they would be sent again. */
   async setSent(places: readonly Place[]): Promise<void> {
     for (const place of places) {
       // Its segment may have been dropped since.
@@ -157,7 +157,7 @@ export class DecisionLog {
       await this.#use(place.segment);
       await place.segment.setSent(place);
     }
-    await this.save();
+    for (const segment of this.#loaded) await segment.sync();
   }
 
   /** Writes what labels have changed. */

@@ -17,6 +17,12 @@ export interface SeenError {
   readonly error: number;
 }
 
+export interface LabelEvents {
+  onError(seen: SeenError): void;
+  /** A window that holds labels and nothing else, on its way. */
+  onWindow(window: WindowMessage): void;
+}
+
 /** Labels of one deployment: found their rows, compared with what was said before, and counted. One caller at a time. */
 export class DeploymentLabels {
   readonly log: DecisionLog;
@@ -30,14 +36,14 @@ export class DeploymentLabels {
   };
   readonly #windows: LabelWindows;
   readonly #unmatched = new UnmatchedLabels();
-  readonly #onError: (seen: SeenError) => void;
+  readonly #events: LabelEvents;
   readonly #cells = new WeakMap<DecisionSource, OutcomeCells>();
   readonly #axes = new Map<string, number>();
 
-  constructor(deployment: string, log: DecisionLog, onError: (seen: SeenError) => void) {
+  constructor(deployment: string, log: DecisionLog, events: LabelEvents) {
     this.log = log;
     this.#windows = new LabelWindows(deployment);
-    this.#onError = onError;
+    this.#events = events;
   }
 
   /** Counts again what a crash has kept from being sent. Detectors have seen it. */
@@ -56,9 +62,10 @@ export class DeploymentLabels {
     for (const { label, sought, atMs } of this.#unmatched.match(batch.engine, records)) {
       const { result, seen } = await this.#join(label, sought, atMs);
       this.counts[result.status] += 1;
-      if (seen !== null) this.#onError(seen);
+      if (seen !== null) this.#events.onError(seen);
     }
     await this.log.save();
+    if (this.#windows.isFull) await this.send(batch.atMs);
   }
 
   #axesOf(source: string): number {
@@ -85,9 +92,11 @@ export class DeploymentLabels {
       if (place === null) results[at] = notAnId(labels[at]);
       else ({ result: results[at], seen: seen[at] } = await this.#join(labels[at], place, atMs));
       this.counts[results[at].status] += 1;
+      // Labels of one post may belong to more windows than may be open.
+      if (this.#windows.isFull) await this.send(atMs);
     }
     await this.log.save();
-    for (const each of seen) if (each !== null) this.#onError(each);
+    for (const each of seen) if (each !== null) this.#events.onError(each);
     return results;
   }
 
@@ -136,6 +145,7 @@ export class DeploymentLabels {
     if (sought.by === 'decision' && sought.windowStartMs < this.log.forgottenBeforeMs) {
       return { status: 'expired', detail: 'its row is no longer remembered; see labels.keepRows' };
     }
+    // A caller's own id does not say when it was answered: a row that was forgotten is one that has not come yet.
     this.#unmatched.add({ label, sought, atMs });
     return { status: 'unknown', detail: 'kept for ten minutes, in case its row comes' };
   }
@@ -144,19 +154,15 @@ export class DeploymentLabels {
     return !this.#windows.isEmpty;
   }
 
-  get isFull(): boolean {
-    return this.#windows.isFull;
-  }
-
   /**
-   * The windows of what was joined since the last time. Their rows are marked as sent first: a crash in between loses
-   * some labels, where the other order would count them twice.
+   * Sends the windows of what was joined since the last time. Their rows are marked as sent first: a crash in between
+   * loses some labels, where the other order would count them twice.
    */
-  async takeWindows(nowMs: number): Promise<WindowMessage[]> {
+  async send(nowMs: number): Promise<void> {
     this.#unmatched.expire(nowMs);
     const { windows, places } = this.#windows.take();
     await this.log.setSent(places);
-    return windows;
+    for (const window of windows) this.#events.onWindow(window);
   }
 }
 

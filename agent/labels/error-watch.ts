@@ -1,3 +1,5 @@
+import { describeConceptDrift } from '../../protocol/concept-drift.ts';
+import type { DetectorConfig } from '../../protocol/detector.ts';
 import type { MonitoringInForce } from '../../protocol/monitoring.ts';
 import type { DecisionSource } from '../engine/decision-batch.ts';
 import type { SeenError } from './deployment-labels.ts';
@@ -14,7 +16,10 @@ const MAX_WATCHED = 16;
 /** Detectors of one arm of one version. */
 interface Watched {
   readonly config: string;
-  readonly detectors: readonly { readonly kind: string; readonly detector: ErrorDetector }[];
+  readonly detectors: readonly {
+    readonly kind: DetectorConfig['kind'];
+    readonly detector: ErrorDetector;
+  }[];
   labels: number;
   errors: number;
 }
@@ -26,14 +31,18 @@ interface Watched {
 export class ErrorWatch {
   /** Changes found, by detector. */
   readonly drifts: Record<string, number> = {};
+  readonly #deployment: string;
   readonly #inForce: () => Pick<MonitoringInForce, 'detectors'>;
   readonly #onDrift: (detail: string) => void;
   readonly #watched = new Map<string, Watched>();
 
+  /** `onDrift` is given the detail of a `concept-drift` event. */
   constructor(
+    deployment: string,
     inForce: () => Pick<MonitoringInForce, 'detectors'>,
     onDrift: (detail: string) => void,
   ) {
+    this.#deployment = deployment;
     this.#inForce = inForce;
     this.#onDrift = onDrift;
   }
@@ -41,16 +50,16 @@ export class ErrorWatch {
   see({ source, error }: SeenError): void {
     const loss = lossOf(source, error);
     if (loss === null) return;
+    const { manifest, arm } = source;
     const watched = this.#watchedOf(source);
     watched.labels += 1;
     watched.errors += loss;
     for (const { kind, detector } of watched.detectors) {
       if (!detector.update(loss)) continue;
       this.drifts[kind] = (this.drifts[kind] ?? 0) + 1;
-      this.#onDrift(
-        `${kind} found a change in the errors of the ${source.arm} version ${source.manifest.slice(0, 19)} ` +
-          `at label ${watched.labels} (mean error ${(watched.errors / watched.labels).toFixed(4)} over all of them)`,
-      );
+      const { labels, errors } = watched;
+      const found = { deployment: this.#deployment, manifest, arm, detector: kind };
+      this.#onDrift(describeConceptDrift(found, { labels, meanError: errors / labels }));
     }
   }
 

@@ -94,9 +94,7 @@ export class LabelDesk {
     }
     const results = await this.#alone(async () => {
       const { labels } = await this.#desk(deployment);
-      const joined = await labels.post(posted, atMs);
-      if (labels.isFull) await this.#send(labels);
-      return joined;
+      return labels.post(posted, atMs);
     });
     return { kind: 'feedback', results };
   }
@@ -104,12 +102,8 @@ export class LabelDesk {
   /** Sends what labels have been counted. */
   async send(): Promise<void> {
     await this.#alone(async () => {
-      for (const { labels } of this.#desks.values()) await this.#send(labels);
+      for (const { labels } of this.#desks.values()) await labels.send(Date.now());
     }).catch((error: unknown) => this.#failed('could not send labels', error));
-  }
-
-  async #send(labels: DeploymentLabels): Promise<void> {
-    for (const window of await labels.takeWindows(Date.now())) this.#options.onWindow(window);
   }
 
   async #desk(deployment: string): Promise<Desk> {
@@ -121,11 +115,12 @@ export class LabelDesk {
       const detail = { deployment, bytes: decisions.corruptBytes };
       log('warn', 'dropped a torn record of answered rows', detail);
     }
-    const watch = new ErrorWatch(
-      () => monitoringInForce(monitoringOf(deployment) ?? {}),
-      (detail) => onDrift(`deployment "${deployment}": ${detail}`),
-    );
-    const labels = new DeploymentLabels(deployment, decisions, (seen) => watch.see(seen));
+    const inForce = () => monitoringInForce(monitoringOf(deployment) ?? {});
+    const watch = new ErrorWatch(deployment, inForce, onDrift);
+    const labels = new DeploymentLabels(deployment, decisions, {
+      onError: (seen) => watch.see(seen),
+      onWindow: (window) => this.#options.onWindow(window),
+    });
     await labels.recover();
     const desk = { labels, watch };
     this.#desks.set(deployment, desk);

@@ -9,7 +9,7 @@ import type { RowsBlock } from './decision-block.ts';
 import type { Place } from './segment.ts';
 
 /** Labels of weeks ago fall into as many windows; each takes 20 KB until it is sent. */
-const MAX_OPEN_WINDOWS = 512;
+export const MAX_OPEN_WINDOWS = 512;
 
 /** A row with what it predicted, and of which version. */
 export interface LabelledRow {

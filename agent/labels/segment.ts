@@ -57,6 +57,8 @@ export class Segment {
   readonly #known = new Map<string, number>();
   #filter: CallerFilter | null = null;
   #loaded: Loaded | null = null;
+  /** Rows were marked as sent since the disk was last told to keep it. */
+  #unsynced = false;
 
   constructor(path: string) {
     this.path = path;
@@ -222,6 +224,7 @@ export class Segment {
   async setSent({ labelAt }: Place): Promise<void> {
     const loaded = await this.#load();
     loaded.bytes[labelAt] = LABEL_STATE.sent;
+    this.#unsynced = true;
     touch(loaded, labelAt);
   }
 
@@ -247,9 +250,17 @@ export class Segment {
     await writeAll(loaded.file, loaded.bytes.subarray(from, to), from);
   }
 
+  /** Writes what labels have changed; what was marked as sent stays so even if the power goes. */
+  async sync(): Promise<void> {
+    await this.save();
+    if (!this.#unsynced) return;
+    await this.#loaded?.file.datasync();
+    this.#unsynced = false;
+  }
+
   /** Gives its memory back. */
   async unload(): Promise<void> {
-    await this.save();
+    await this.sync();
     const loaded = this.#loaded;
     this.#loaded = null;
     await loaded?.file.close();

@@ -1,11 +1,9 @@
-import type { AgentId, Digest } from '../../protocol/ids.ts';
+import { type ConceptDrift, parseConceptDrift } from '../../protocol/concept-drift.ts';
+import type { AgentId } from '../../protocol/ids.ts';
 
 /** What a detector on a host found in the errors that labels showed it. */
-export interface HostDrift {
+export interface HostDrift extends ConceptDrift {
   readonly agent: AgentId;
-  readonly deployment: string;
-  readonly manifest: Digest;
-  readonly detector: string;
   readonly said: string;
 }
 
@@ -14,13 +12,7 @@ export interface HostDrift {
  * labels of all hosts here, with the deployment's false-alarm budget, and the host's own is no news.
  */
 export function parseHostDrift(agent: AgentId, said: string): HostDrift | null {
-  const fields = new Map(
-    [...said.matchAll(/(?:^|\s)(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]),
-  );
-  const deployment = fields.get('deployment');
-  const manifest = fields.get('manifest');
-  const detector = fields.get('detector');
-  if (deployment === undefined || manifest === undefined || detector === undefined) return null;
-  if (fields.get('arm') !== 'stable' || detector === 'e-detector') return null;
-  return { agent, deployment, manifest, detector, said };
+  const found = parseConceptDrift(said);
+  if (found === null || found.arm !== 'stable' || found.detector === 'e-detector') return null;
+  return { agent, ...found, said };
 }

@@ -4,7 +4,7 @@ import { monitoringInForce, monitoringSchema } from '../../protocol/monitoring.t
 
 const rule = { kind: 'rule', name: 'json', rule: 'json-valid', output: 'text' };
 
-describe('how a deployment is watched', () => {
+describe('DESIRED-15: how a deployment is watched', () => {
   it('has a default for everything', () => {
     expect(monitoringInForce(monitoringSchema.parse({}))).toEqual({
       falseAlarmDays: 30,
@@ -37,6 +37,26 @@ describe('how a deployment is watched', () => {
     ['a share above 1', { tensorSample: 1.1 }],
   ])('refuses %s', (_, value) => {
     expect(monitoringSchema.safeParse(value).success).toBe(false);
+  });
+
+  const list = (length: number, of: (at: number) => object) =>
+    Array.from({ length }, (_, at) => of(at));
+  const named = (at: number) => ({ ...rule, name: `e${at}` });
+  const adwin = () => ({ kind: 'adwin' });
+
+  it.each([
+    [{ falseAlarmDays: 3650 }, { falseAlarmDays: 3651 }],
+    [{ learningWindows: 100_000 }, { learningWindows: 100_001 }],
+    [{ labels: { keepRows: 1000 } }, { labels: { keepRows: 999 } }],
+    [{ labels: { keepRows: 100_000_000 } }, { labels: { keepRows: 100_000_001 } }],
+    [{ labels: { maxAgeMs: 60_000 } }, { labels: { maxAgeMs: 59_999 } }],
+    [{ detectors: list(8, adwin) }, { detectors: list(9, adwin) }],
+    [{ evaluators: list(16, named) }, { evaluators: list(17, named) }],
+    [{ fairness: { differenceLimit: 0.99 } }, { fairness: { differenceLimit: 1 } }],
+    [{ tensorSample: 0 }, { tensorSample: -0.1 }],
+  ])('takes %j at its bound and not %j past it', (good, bad) => {
+    expect(monitoringSchema.safeParse(good).success).toBe(true);
+    expect(monitoringSchema.safeParse(bad).success).toBe(false);
   });
 
   it('takes every detector and evaluator there is', () => {

@@ -104,18 +104,25 @@ describe('labels', () => {
     expect((await alerts()).map(({ kind }) => kind)).toEqual(['concept-drift']);
   });
 
-  it('on which a host’s own detector fires open an alert too; its e-detector is ours already', async () => {
+  it('EVENT-2: on which a host’s own detector fires open an alert too; its e-detector is ours already', async () => {
     const agent = await control.agent();
     agent.window(place(0), syntheticWindow(seeded(1), { rows: 300 }));
     await agent.acked();
-    const told = (detector: string) =>
+    const told = (
+      detector: string,
+      manifest = `manifest=${control.manifests[0]}`,
+      arm = 'stable',
+    ) =>
       agent.send({
         kind: 'event',
         at: Date.now(),
         name: 'concept-drift',
-        detail: `deployment=loans manifest=${control.manifests[0]} arm=stable detector=${detector} n=4`,
+        detail: `deployment=loans ${manifest} arm=${arm} detector=${detector} n=4`,
       });
     told('e-detector');
+    told('ddm', '');
+    told('ddm', `manifest=${control.manifests[0]}`, 'candidate');
+    told('magic');
     told('adwin');
     await expect.poll(async () => (await alerts()).length).toBe(1);
     expect((await alerts())[0]).toMatchObject({
