@@ -82,7 +82,7 @@ it('joins a label that came before its row once the row is there', async () => {
   expect(await post(labels, 10)).toBe('duplicate');
 });
 
-it('LABEL-2: counts a label after a restart that a crash kept from being sent, and only that one', async () => {
+it('FEEDBACK-2: counts a label after a restart that a crash kept from being sent, and only that one', async () => {
   const before = await open();
   await before.decided(batch(10, 2));
   expect(await post(before, 10)).toBe('joined');

@@ -78,7 +78,7 @@ describe('TELEM-9: windows of agents of older protocols', () => {
   });
 });
 
-describe('LABEL-1: a window of labels', () => {
+describe('FEEDBACK-1: a window of labels', () => {
   it('changes the labels of its window and no other count', async () => {
     await merge.add(START, syntheticWindow(seeded(3), { rows: 9 }));
     const before = await merge.sum(...SPAN);
