@@ -52,6 +52,7 @@ export class SimulatedFleet {
             folder: join(folder, String(at)),
             name: `sim-${label}-${at}`,
             random: seededRandom(seed + 1 + at),
+            onTold: () => fleet.#toldAt(at),
             onServing: (generation) => fleet.#serving(at, generation),
             onFailure: (reason) => fleet.#failed(reason),
           }),
@@ -105,7 +106,11 @@ export class SimulatedFleet {
   async measure(
     ask: () => Promise<number>,
     waitMs: number,
-  ): Promise<{ readonly generation: number; readonly afterMs: readonly number[] }> {
+  ): Promise<{
+    readonly generation: number;
+    readonly afterMs: readonly number[];
+    readonly toldMs: readonly number[];
+  }> {
     const awaited = {
       generation: Number.POSITIVE_INFINITY,
       startMs: performance.now(),
@@ -113,6 +118,7 @@ export class SimulatedFleet {
     };
     const early: [number, number, number][] = [];
     this.#awaited = awaited;
+    this.#told = new Map();
     this.#early = early;
     awaited.generation = await ask();
     for (const [at, generation, afterMs] of early) this.#note(awaited, at, generation, afterMs);
@@ -121,8 +127,20 @@ export class SimulatedFleet {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     this.#awaited = null;
-    const afterMs = [...awaited.afterMs.values()].sort((a, b) => a - b);
-    return { generation: awaited.generation, afterMs };
+    const ascending = (times: Map<number, number>) => [...times.values()].sort((a, b) => a - b);
+    return {
+      generation: awaited.generation,
+      afterMs: ascending(awaited.afterMs),
+      toldMs: ascending(this.#told),
+    };
+  }
+
+  /** When the first document after the question came to each agent. */
+  #told = new Map<number, number>();
+
+  #toldAt(at: number): void {
+    if (this.#awaited === null || this.#told.has(at)) return;
+    this.#told.set(at, performance.now() - this.#awaited.startMs);
   }
 
   /** Said before the answer to the question was there. */

@@ -122,8 +122,9 @@ async function during(
     // Not measured: the first one runs code that has never run.
     await move(version);
     await move(present);
-    const { afterMs } = await move(version);
-    result = spreadOf(afterMs);
+    const { afterMs, toldMs } = await move(version);
+    const { confirmed: _, ...told } = spreadOf(toldMs);
+    result = { ...spreadOf(afterMs), told };
     await move(present);
     say(`took "${deployment}" back: ${afterMs.length} agents confirmed`);
   }

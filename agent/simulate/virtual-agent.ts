@@ -25,6 +25,8 @@ export interface VirtualAgentOptions {
   readonly faults: Faults;
   readonly versions: Versions;
   readonly random: () => number;
+  /** A document has come in, and was not looked at yet. */
+  onTold(): void;
   /** The agent has said that it serves a generation. */
   onServing(generation: number): void;
   onFailure(reason: string): void;
@@ -96,6 +98,7 @@ export class VirtualAgent {
       serving: () => null,
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => {
+        this.#options.onTold();
         this.#accept(message, gate).catch((error: unknown) => this.#failed(error));
       },
       onCommand: async () => ({ ok: false, code: 'failed', message: 'a simulated agent' }),
