@@ -225,7 +225,8 @@ export class RolloutDriver implements Rollouts {
     return { actor, summary, reverted: (rollout) => this.#reverted(rollout) };
   }
 
-  async #judge(live: Live): Promise<void> {
+  /** How long the candidate had been observed when this was decided. */
+  async #judge(live: Live): Promise<number> {
     const { rollout } = live;
     const now = this.#deps.now();
     const { plan, row, state } = rollout;
@@ -245,6 +246,7 @@ export class RolloutDriver implements Rollouts {
     } else {
       await this.#writeVerdict(live, summary, now);
     }
+    return observedMs;
   }
 
   async #writeVerdict(live: Live, summary: GateSummary, now: number): Promise<void> {
@@ -297,10 +299,10 @@ export class RolloutDriver implements Rollouts {
   #onTimer(live: Live): void {
     const isLive = () => this.#live.get(live.rollout.row.id) === live;
     const judged = this.#judge(live).then(
-      () => {
-        const { state, plan } = live.rollout;
-        const undecided = observedForMs(state, this.#deps.now()) < plan.deadlineMs;
-        if (isLive() && undecided) this.#arm(live);
+      (observedMs) => {
+        // By the time of the look, not by now: a timer may fire a millisecond before the deadline, and end after it.
+        const wasEarly = observedMs < live.rollout.plan.deadlineMs;
+        if (isLive() && wasEarly) this.#arm(live);
       },
       (error: unknown) => {
         // Without traffic nothing but this timer would ever bring the rollout to its deadline.
