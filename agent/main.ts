@@ -69,8 +69,8 @@ async function runSupervisor(argv: readonly string[]): Promise<void> {
 }
 
 function packageVersion(): string {
-  // Two folders up from source, three from dist/agent: the first package.json on the way is ours.
-  for (const up of ['../package.json', '../../package.json']) {
+  // One folder up from source, two from dist/agent, three from dist/agent/program: the first on the way is ours.
+  for (const up of ['../package.json', '../../package.json', '../../../package.json']) {
     try {
       const text = readFileSync(new URL(up, import.meta.url), 'utf8');
       return String(JSON.parse(text).version);

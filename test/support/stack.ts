@@ -142,7 +142,7 @@ export class Stack {
   #agent(name: string, port: number, engines: number, token: string | null): Program {
     const join_ = token === null ? [] : ['--join', token];
     const data = join(this.folder, name);
-    return new Program('agent/main.js', [
+    return new Program('agent/program/main.js', [
       ...['--control', this.url, '--data', data, '--name', name, '--port', String(port)],
       ...['--grpc-port', '0', '--metrics-port', '0'],
       ...['--engines', String(engines), ...join_],
