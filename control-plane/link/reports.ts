@@ -5,11 +5,19 @@ import { record } from '../audit/record.ts';
 import type { RolloutDriver } from '../rollout/driver.ts';
 import type { FleetDesk } from '../rollout/fleet.ts';
 import type { Roster } from '../rollout/roster.ts';
-import type { Store } from '../store/database.ts';
-import { putReport } from '../store/reports.ts';
+import type { Store, Transaction } from '../store/database.ts';
+import { putReports, type ReceivedReport } from '../store/reports.ts';
 
 /** Events of one host that are recorded in a minute. A host in a crash loop must not fill the disk. */
 export const MAX_EVENTS_PER_MINUTE = 60;
+
+/** Reports of one transaction. */
+const MAX_BATCH = 1_000;
+
+interface Waiting extends ReceivedReport {
+  resolve(): void;
+  reject(error: unknown): void;
+}
 
 export interface ReportsDeps {
   readonly store: Store;
@@ -26,28 +34,72 @@ export class Reports {
   readonly #deps: ReportsDeps;
   /** Refusals already recorded, so that each is recorded once and not with every report. */
   readonly #refusals = new Map<AgentId, ReadonlySet<string>>();
+  readonly #waiting: Waiting[] = [];
+  #busy = false;
   readonly #events = new Map<AgentId, { minute: number; count: number }>();
 
   constructor(deps: ReportsDeps) {
     this.#deps = deps;
   }
 
-  async take(agent: AgentId, report: ReportMessage): Promise<void> {
+  /** Resolves when it is in the database and everybody who waits for it has been told. */
+  take(agent: AgentId, report: ReportMessage): Promise<void> {
     const receivedAt = this.#deps.now();
-    const refused = refusalsIn(report);
-    const known = this.#refusals.get(agent) ?? new Set();
-    await this.#deps.store.write(async (tx) => {
-      await putReport(tx, agent, report, receivedAt);
-      for (const [key, detail] of refused) {
-        if (known.has(key)) continue;
-        const actor = `agent:${agent}` as const;
-        await record(tx, receivedAt, actor, 'agent.refused-version', `agent:${agent}`, detail);
-      }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ agent, report, receivedAt, resolve, reject });
+      if (!this.#busy) void this.#drain();
     });
-    this.#refusals.set(agent, new Set(refused.keys()));
-    this.#deps.roster.note(agent, report, receivedAt);
-    this.#deps.driver.onReport();
-    this.#deps.fleet.wake();
+  }
+
+  async #drain(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting.length > 0) await this.#takeSome();
+    this.#busy = false;
+  }
+
+  /**
+   * Those that came while others were written go together, and rollouts are looked at once for all of them: a look is at
+   * every host, so that one for each report of a fleet would take the square of its size.
+   */
+  async #takeSome(): Promise<void> {
+    const batch = this.#nextBatch();
+    try {
+      await this.#deps.store.write(async (tx) => {
+        await putReports(tx, batch);
+        for (const one of batch) await this.#recordRefusals(tx, one);
+      });
+      for (const { agent, report, receivedAt } of batch) {
+        this.#refusals.set(agent, new Set(refusalsIn(report).keys()));
+        this.#deps.roster.note(agent, report, receivedAt);
+      }
+      this.#deps.driver.onReport();
+      this.#deps.fleet.wake();
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  /** In their order; an agent's second report waits for the next batch. */
+  #nextBatch(): Waiting[] {
+    const batch = new Map<AgentId, Waiting>();
+    let at = 0;
+    for (; at < this.#waiting.length && batch.size < MAX_BATCH; at += 1) {
+      const next = this.#waiting[at];
+      if (batch.has(next.agent)) break;
+      batch.set(next.agent, next);
+    }
+    this.#waiting.splice(0, at);
+    return [...batch.values()];
+  }
+
+  async #recordRefusals(tx: Transaction, { agent, report, receivedAt }: Waiting): Promise<void> {
+    const known = this.#refusals.get(agent);
+    for (const [key, detail] of refusalsIn(report)) {
+      if (known?.has(key)) continue;
+      const actor = `agent:${agent}` as const;
+      await record(tx, receivedAt, actor, 'agent.refused-version', `agent:${agent}`, detail);
+    }
   }
 
   async event(agent: AgentId, event: EventMessage): Promise<void> {
