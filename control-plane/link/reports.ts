@@ -21,9 +21,9 @@ interface Waiting extends ReceivedReport {
 
 export interface ReportsDeps {
   readonly store: Store;
-  readonly roster: Roster;
-  readonly driver: RolloutDriver;
-  readonly fleet: FleetDesk;
+  readonly roster: Pick<Roster, 'note'>;
+  readonly driver: Pick<RolloutDriver, 'onReport'>;
+  readonly fleet: Pick<FleetDesk, 'wake'>;
   readonly now: () => number;
   /** A detector on a host found that a model errs in another way. */
   readonly onHostDrift: (agent: AgentId, detail: string) => Promise<void>;
