@@ -14,22 +14,38 @@ const RETRY_MS = 50;
 export class LiveControl {
   readonly url: string;
   readonly token: string;
-  readonly #program: Program;
+  readonly #start: (port: string) => Program;
   readonly #api: Api;
+  #program: Program;
 
-  private constructor(program: Program, api: Api, token: string) {
+  private constructor(program: Program, start: (port: string) => Program, api: Api, token: string) {
     this.#program = program;
+    this.#start = start;
     this.#api = api;
     this.url = api.url;
     this.token = token;
   }
 
-  static async start(folder: string, core: number | null = null): Promise<LiveControl> {
-    const flags = ['--data', join(folder, 'control'), '--port', '0', '--print-token'];
-    const program = new Program('control-plane/main.js', flags, core);
+  static async start(
+    folder: string,
+    core: number | null = null,
+    host = '127.0.0.1',
+  ): Promise<LiveControl> {
+    const flags = ['--data', join(folder, 'control'), '--host', host, '--print-token'];
+    const start = (port: string) =>
+      new Program('control-plane/main.js', [...flags, '--port', port], core);
+    const program = start('0');
     const token = String((await program.line('admin-token')).token);
     const url = String((await program.line('listening')).url);
-    return new LiveControl(program, new Api(url, token), token);
+    return new LiveControl(program, start, new Api(url, token), token);
+  }
+
+  /** Kills it (-9), and starts it again at the same address after so long. */
+  async crash(downMs: number): Promise<void> {
+    await this.#program.stop('SIGKILL');
+    await new Promise((wake) => setTimeout(wake, downMs));
+    this.#program = this.#start(new URL(this.url).port);
+    await this.#program.line('listening');
   }
 
   async joinToken(): Promise<string> {
@@ -85,10 +101,10 @@ export class Program {
     }
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((wake) => this.#child.once('exit', wake));
-    this.#child.kill('SIGTERM');
+    this.#child.kill(signal);
     await ended;
   }
 }

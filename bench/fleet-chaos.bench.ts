@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { SimulationResult } from '../agent/simulate/result.ts';
+import { QUICK } from './support/bench.ts';
+import { LiveControl } from './support/live-control.ts';
+import { Cable } from './support/network.ts';
+import { machineLine, table } from './support/report.ts';
+
+const QUESTION =
+  'Is every window counted exactly once when agents crash, clocks are off, frames are lost, repeated and swapped, the control plane is killed twice and the cable is pulled?';
+
+const AGENTS = QUICK ? 40 : Number(process.env.BENCH_AGENTS ?? 200);
+const WINDOW_MS = 2_000;
+const SECONDS = QUICK ? 40 : 120;
+/** Longer than either side takes to call a silent link dead (30 and 45 s). */
+const PULLED_MS = QUICK ? 5_000 : 50_000;
+const FAULTS = [
+  ...['--drop', '0.005', '--duplicate', '0.05', '--reorder', '0.05', '--delay', '10'],
+  ...['--skew', '90000', '--crashes', '0.5'],
+];
+const DIST = resolve(import.meta.dirname, '..');
+
+async function simulate(control: LiveControl, cable: Cable | null): Promise<SimulationResult> {
+  const flags = ['--agents', AGENTS, '--seconds', SECONDS, '--control', control.url, '--json'];
+  const args = ['simulate', ...flags.map(String), ...FAULTS];
+  const node = [process.execPath, join(DIST, 'agent/program/main.js'), ...args];
+  const [program, ...rest] = [...(cable?.farEnd ?? []), ...node];
+  const env = { ...process.env, DRIFTLINE_TOKEN: control.token };
+  const child = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk;
+  });
+  await new Promise((ended) => child.once('exit', ended));
+  return JSON.parse(text) as SimulationResult;
+}
+
+const wait = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
+
+/** What happens besides, while agents are at work. */
+async function mishaps(control: LiveControl, cable: Cable | null): Promise<void> {
+  await wait((SECONDS * 1000) / 5);
+  await control.crash(2_000);
+  if (cable !== null) {
+    await wait(3_000);
+    cable.pulled = true;
+    await wait(PULLED_MS);
+    cable.pulled = false;
+  }
+  await wait(5_000);
+  await control.crash(500);
+}
+
+process.stdout.write(`${QUESTION}\n${machineLine({ server: null, load: null })}\n\n`);
+const cable = Cable.lay();
+const folder = await mkdtemp(join(tmpdir(), 'driftline-chaos-'));
+try {
+  const control = await LiveControl.start(folder, null, cable?.host);
+  await control.deployTwoVersions('mortgage', join(folder, 'mortgage'), WINDOW_MS);
+  const [fleet] = await Promise.all([simulate(control, cable), mishaps(control, cable)]);
+  await control.stop();
+  const missing = fleet.windowsProduced - fleet.windowsMerged;
+  process.stdout.write(
+    `${table([
+      ['agents', 'seconds', 'windows made', 'merged', 'lost or counted twice', 'came again'],
+      [
+        `${fleet.connected} of ${fleet.agents}`,
+        String(SECONDS),
+        String(fleet.windowsProduced),
+        String(fleet.windowsMerged),
+        String(missing),
+        String(fleet.duplicatesRefused),
+      ],
+    ])}\n\n${FAULTS.join(' ')}; the control plane killed (-9) twice; ${
+      cable === null
+        ? 'no cable was pulled: network namespaces need root'
+        : `the cable pulled for ${PULLED_MS / 1000} s`
+    }\n`,
+  );
+  if (missing !== 0 || fleet.windowsProduced === 0) process.exitCode = 1;
+} finally {
+  cable?.remove();
+  await rm(folder, { recursive: true, force: true });
+}
