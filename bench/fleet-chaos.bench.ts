@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import type { SimulationResult } from '../agent/simulate/result.ts';
+import { join } from 'node:path';
 import { QUICK } from './support/bench.ts';
 import { LiveControl } from './support/live-control.ts';
 import { Cable } from './support/network.ts';
 import { machineLine, table } from './support/report.ts';
+import { simulate } from './support/simulation.ts';
 
 const QUESTION =
   'Is every window counted exactly once when agents crash, clocks are off, frames are lost, repeated and swapped, the control plane is killed twice and the cable is pulled?';
@@ -20,22 +19,6 @@ const FAULTS = [
   ...['--drop', '0.005', '--duplicate', '0.05', '--reorder', '0.05', '--delay', '10'],
   ...['--skew', '90000', '--crashes', '0.5'],
 ];
-const DIST = resolve(import.meta.dirname, '..');
-
-async function simulate(control: LiveControl, cable: Cable | null): Promise<SimulationResult> {
-  const flags = ['--agents', AGENTS, '--seconds', SECONDS, '--control', control.url, '--json'];
-  const args = ['simulate', ...flags.map(String), ...FAULTS];
-  const node = [process.execPath, join(DIST, 'agent/program/main.js'), ...args];
-  const [program, ...rest] = [...(cable?.farEnd ?? []), ...node];
-  const env = { ...process.env, DRIFTLINE_TOKEN: control.token };
-  const child = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk;
-  });
-  await new Promise((ended) => child.once('exit', ended));
-  return JSON.parse(text) as SimulationResult;
-}
 
 const wait = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
 
@@ -59,7 +42,10 @@ const folder = await mkdtemp(join(tmpdir(), 'driftline-chaos-'));
 try {
   const control = await LiveControl.start(folder, null, cable?.host);
   await control.deployTwoVersions('mortgage', join(folder, 'mortgage'), WINDOW_MS);
-  const [fleet] = await Promise.all([simulate(control, cable), mishaps(control, cable)]);
+  const [fleet] = await Promise.all([
+    simulate(control, ['--agents', AGENTS, '--seconds', SECONDS, ...FAULTS], cable?.farEnd),
+    mishaps(control, cable),
+  ]);
   await control.stop();
   const missing = fleet.windowsProduced - fleet.windowsMerged;
   process.stdout.write(

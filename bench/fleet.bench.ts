@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { SimulationResult } from '../agent/simulate/result.ts';
 import type { BareClientCommand } from './support/bare-fleet-client.ts';
 import type { BareFleetAnswer, BareFleetCommand } from './support/bare-fleet-server.ts';
@@ -9,6 +8,7 @@ import { QUICK } from './support/bench.ts';
 import { BenchChild, chooseCores } from './support/child.ts';
 import { LiveControl } from './support/live-control.ts';
 import { atMost, machineLine, median, table, verdict } from './support/report.ts';
+import { onCore, simulate } from './support/simulation.ts';
 
 const QUESTION =
   'What does a fleet cost one control plane, and how soon has a rollback reached all of it, over nothing but ws?';
@@ -16,7 +16,6 @@ const QUESTION =
 const AGENTS = QUICK ? 200 : Number(process.env.BENCH_AGENTS ?? 5_000);
 const SECONDS = QUICK ? 20 : 90;
 const BROADCASTS = 5;
-const DIST = resolve(import.meta.dirname, '..');
 
 interface Bare {
   readonly bytesPerConnection: number;
@@ -57,33 +56,12 @@ async function ours(cores: ReturnType<typeof chooseCores>): Promise<SimulationRe
   const control = await LiveControl.start(folder, cores.server);
   try {
     await control.deployTwoVersions('mortgage', join(folder, 'mortgage'), 30_000);
-    return await simulate(control, cores.load);
+    const flags = ['--agents', AGENTS, '--seconds', SECONDS, '--rollback', 'mortgage@1'];
+    return await simulate(control, flags, onCore(cores.load));
   } finally {
     await control.stop();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-async function simulate(control: LiveControl, core: number | null): Promise<SimulationResult> {
-  const flags = ['--agents', AGENTS, '--seconds', SECONDS, '--control', control.url];
-  const what = [
-    'agent/program/main.js',
-    'simulate',
-    ...flags,
-    '--rollback',
-    'mortgage@1',
-    '--json',
-  ];
-  const node = [process.execPath, join(DIST, String(what[0])), ...what.slice(1).map(String)];
-  const [program, ...rest] = core === null ? node : ['taskset', '-c', `${core}`, ...node];
-  const env = { ...process.env, DRIFTLINE_TOKEN: control.token };
-  const child = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk;
-  });
-  await new Promise((ended) => child.once('exit', ended));
-  return JSON.parse(text) as SimulationResult;
 }
 
 const cores = chooseCores();

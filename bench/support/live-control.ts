@@ -48,6 +48,17 @@ export class LiveControl {
     await this.#program.line('listening');
   }
 
+  /** Of `/metrics`, without labels; null while nobody answers. */
+  async metric(name: string): Promise<number | null> {
+    const headers = { authorization: `Bearer ${this.token}` };
+    const text = await fetch(`${this.url}/metrics`, { headers }).then(
+      (response) => response.text(),
+      () => '',
+    );
+    const line = text.split('\n').find((each) => each.startsWith(`${name} `));
+    return line === undefined ? null : Number(line.slice(name.length));
+  }
+
   async joinToken(): Promise<string> {
     return (await this.#api.send<{ token: string }>('POST', '/join-tokens', {})).token;
   }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 const NAMESPACE = `dl${process.pid}`;
 const [NEAR, FAR] = [`${NAMESPACE}a`, `${NAMESPACE}b`];
@@ -26,6 +27,13 @@ export class Cable {
     if (laid) return cable;
     cable.remove();
     return null;
+  }
+
+  /** What went over it so far, both ways: frames of Ethernet. */
+  get bytes(): number {
+    const of = (what: string) =>
+      Number(readFileSync(`/sys/class/net/${NEAR}/statistics/${what}_bytes`, 'utf8'));
+    return of('rx') + of('tx');
   }
 
   /** The words before a command that runs it at the far end. */
