@@ -32,7 +32,7 @@ export class ServingMemory {
   async switched(
     before: ServingPlan | null,
     after: ServingPlan,
-    refused: ReadonlyMap<Digest, unknown>,
+    refused: Pick<ReadonlySet<Digest>, 'has'>,
     nowMs: number,
   ): Promise<void> {
     const known = this.#fallbacks;

@@ -5,6 +5,7 @@ import type { ModelFiles } from '../../agent/engine/messages.ts';
 import type { EnginePool } from '../../agent/engine/pool/pool.ts';
 import { Convergence, type ConvergenceOptions } from '../../agent/rollout/convergence.ts';
 import { DesiredStore } from '../../agent/rollout/desired-store.ts';
+import { RestraintDesk } from '../../agent/rollout/restraint-desk.ts';
 import { ServingMemory } from '../../agent/rollout/serving-memory.ts';
 import { VersionShelf } from '../../agent/rollout/version-shelf.ts';
 import { ArtifactStore } from '../../agent/store/artifacts.ts';
@@ -19,6 +20,7 @@ const CORES = 4;
 export class TestHost {
   readonly test: TestPool;
   readonly convergence: Convergence;
+  readonly restraints: RestraintDesk;
   readonly versions: readonly ModelFiles[];
   readonly events: string[] = [];
   report: ReportMessage | null = null;
@@ -33,8 +35,18 @@ export class TestHost {
     this.test = test;
     this.versions = versions;
     const artifacts = new ArtifactStore(join(test.folder, 'artifacts'));
+    this.restraints = new RestraintDesk({
+      folder: test.folder,
+      restrain: (restraints) => test.pool.restrain(restraints),
+      serving: () => this.convergence.serving,
+      onTripped: () => this.convergence.restrained(),
+      onLeases: () => this.convergence.report(),
+      onLapsed: (detail) => this.events.push(detail),
+      log: () => undefined,
+    });
     this.convergence = new Convergence({
       pool: test.pool,
+      restraints: this.restraints,
       shelf: new VersionShelf(artifacts, (manifest, { code }) =>
         this.events.push(`${code} ${manifest}`),
       ),

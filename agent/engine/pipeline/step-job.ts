@@ -104,6 +104,7 @@ export class StepJob implements BatchJob {
     const { arm } = this.#pinned;
     this.#settled();
     const answeredMs = performance.now();
+    const latencyUs = (answeredMs - this.#startedMs) * 1000;
     this.#host.answered({
       arm,
       inputs: this.inputs,
@@ -113,9 +114,10 @@ export class StepJob implements BatchJob {
       startedMs: this.#startedMs,
       parsedMs: this.#startedMs,
       answeredMs,
-      latencyUs: (answeredMs - this.#startedMs) * 1000,
+      latencyUs,
       gaps: this.#gaps,
     });
+    arm.guard?.answered({ inputs: this.inputs, outputs, latencyUs }, null);
     this.#resolve(outputs);
   }
 
@@ -131,8 +133,10 @@ export class StepJob implements BatchJob {
     });
     // As for requests of clients: what nobody waits for, and what was wrong itself, is not the model's failure.
     if (!this.gone() && refusal.status !== 400) {
+      const tookMs = performance.now() - this.#startedMs;
       arm.recorder.failed();
-      arm.statistics.failed(code, performance.now() - this.#startedMs);
+      arm.statistics.failed(code, tookMs);
+      arm.guard?.failed(code, tookMs * 1000);
     }
     this.#reject(refusal);
   }

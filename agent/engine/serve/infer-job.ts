@@ -108,6 +108,11 @@ export class InferJob implements BatchJob {
         callerId: this.#request.id,
         parameters: this.parameters,
       });
+      if (arm.guard !== null) {
+        const { inputs } = this;
+        const latencyUs = (answeredMs - this.#parsedMs) * 1000;
+        arm.guard.answered({ inputs, outputs, latencyUs }, from.decision);
+      }
       if (this.#trace !== null) this.#traced(this.#trace, from.decision, times, answeredMs);
     } catch (error) {
       refuse(call, this.#blame(error), this.#trace);
@@ -171,8 +176,10 @@ export function codeOf(error: unknown): OipErrorCode {
 }
 
 export function countFailure({ arm, call }: Pick<Admitted, 'arm' | 'call'>, error: unknown): void {
+  const tookMs = performance.now() - call.startedMs;
   arm.recorder.failed();
-  arm.statistics.failed(codeOf(error), performance.now() - call.startedMs);
+  arm.statistics.failed(codeOf(error), tookMs);
+  arm.guard?.failed(codeOf(error), tookMs * 1000);
 }
 
 export function refuse(call: InferCall, error: unknown, trace: RequestTrace | null): void {
