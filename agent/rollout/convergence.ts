@@ -24,6 +24,7 @@ import {
 import type { RestraintDesk } from './restraint-desk.ts';
 import type { ServingMemory } from './serving-memory.ts';
 import { planServing, type RefusedVersion, reportDeployments, versionsOf } from './serving-plan.ts';
+import { withStandby } from './standby.ts';
 import type { VersionShelf } from './version-shelf.ts';
 
 export interface ConvergenceOptions {
@@ -238,8 +239,10 @@ export class Convergence {
     for (;;) {
       if (signal.aborted) return null;
       const { tripped } = restraints;
-      const { fallbacks } = memory;
-      const plan = planServing(desired, shelf.refused, this.#planned, fallbacks, tripped);
+      const [before, { fallbacks }] = [this.#planned, memory];
+      const bare = planServing(desired, shelf.refused, before, fallbacks, tripped);
+      const after = memory.fallbacksAfter(before, bare, this.#notGood(), Date.now());
+      const plan = withStandby(bare, after, shelf.refused, tripped);
       const refusedBefore = shelf.refused.size;
       for (const manifest of versionsIn(plan)) await shelf.fetch(manifest, this.#source(), signal);
       const models = modelsToOpen(withoutUnloaded(plan, this.#unloaded), (manifest) =>

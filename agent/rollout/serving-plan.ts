@@ -54,9 +54,7 @@ export function planServing(
     const arms = armsOf(wanted, circumstances);
     if (arms.length === 0) return [];
     const planned = { name, windowMs, serving, monitoring, arms };
-    if (!isGuarded(guard)) return [planned];
-    const standby = standbyOf(wanted, arms, circumstances);
-    return [{ ...planned, guard, ...(standby === null ? {} : { standby }) }];
+    return [isGuarded(guard) ? { ...planned, guard } : planned];
   });
   return { agent: desired.agent, generation: desired.generation, deployments };
 }
@@ -100,19 +98,6 @@ function standIns(wanted: DesiredDeployment, circumstances: Circumstances): Plan
   const fallback = fallbacks.get(name);
   // What ran is itself what is refused: it has killed its engines.
   return fallback !== undefined && mayServe(fallback) ? [asStandIn(fallback)] : [];
-}
-
-/** What is kept loaded, so that a guard that takes the stable version back has only to switch. */
-function standbyOf(
-  wanted: DesiredDeployment,
-  arms: readonly PlannedArm[],
-  circumstances: Circumstances,
-): PlannedArm | null {
-  const stable = arms.find(({ arm }) => arm === 'stable');
-  if (stable === undefined) return null;
-  const [standby] = standIns(wanted, { ...circumstances, current: null });
-  if (standby === undefined || standby.manifest === stable.manifest) return null;
-  return { ...standby, arm: 'stable', share: 0 };
 }
 
 function planned({ arm, version, manifest, share, decidedAt }: DesiredArm): PlannedArm {

@@ -27,6 +27,7 @@ import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
+import { LeaseDesk } from './lease-desk.ts';
 import { Reports } from './reports.ts';
 import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
 import { Sessions } from './sessions.ts';
@@ -111,6 +112,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     ...{ store, roster, driver, fleet, now },
     onHostDrift: (agent, detail) => watch.hostDrift(agent, detail),
   });
+  const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
 
   const sessionDeps: SessionDeps = {
@@ -175,6 +177,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     }
     const document = await publisher.current(agent);
     if (document !== null) session.send(desiredMessage(document, trust));
+    await leases.greet(agent, session);
     fleet.wake();
   }
 
@@ -227,6 +230,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     close: async () => {
       clearInterval(renewal);
       clearInterval(tokens);
+      await leases.close();
       driver.close();
       sessions.shutDown();
       server.close();

@@ -61,6 +61,7 @@ export class Publisher {
   readonly #key: SigningKey;
   readonly #onPublished: OnPublished;
   readonly #inForce = new Map<AgentId, InForce>();
+  #shortestLeaseMs: number | null = null;
 
   constructor(store: Store, key: SigningKey, onPublished: OnPublished) {
     this.#store = store;
@@ -72,6 +73,12 @@ export class Publisher {
     for (const row of await allDesiredStamps(this.#store.read)) {
       this.#inForce.set(row.agentId, { generation: row.generation, requestedAtMs: row.createdAt });
     }
+    this.#shortestLeaseMs = await shortestLease(this.#store.read);
+  }
+
+  /** Of any deployment; null: none has a lease. */
+  get shortestLeaseMs(): number | null {
+    return this.#shortestLeaseMs;
   }
 
   /** What is in force for a host: generation 0 when it has no document. */
@@ -92,13 +99,14 @@ export class Publisher {
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
     only: OneHost | null = null,
   ): Promise<Change<T>> {
-    const { rows, ...change } = await this.#store.write(async (tx) => {
+    const { rows, leaseMs, ...change } = await this.#store.write(async (tx) => {
       const result = await work(tx);
       const rows = await this.#documents(tx, now, only);
       const generation = rows[0]?.generation ?? (await currentGeneration(tx));
       await after(tx, result, generation);
-      return { result, generation, rows };
+      return { result, generation, rows, leaseMs: await shortestLease(tx) };
     });
+    this.#shortestLeaseMs = leaseMs;
     for (const { agentId, generation, createdAt } of rows) {
       this.#inForce.set(agentId, { generation, requestedAtMs: createdAt });
     }
@@ -218,13 +226,19 @@ function refusalKey(refusal: { agentId: string; deployment: string; manifest: st
 async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
   const plans: DeploymentPlan[] = [];
   for (const row of await allDeployments(db)) {
-    const { name, windowMs, selector: to, monitoring } = row;
+    const { name, windowMs, selector: to, monitoring, guard, lease, updatedAt } = row;
     const stable = await versionOf(db, row, row.version);
     const pinned: VersionRef[] = [];
     for (const version of row.pinned) pinned.push(await versionOf(db, row, version));
-    plans.push({ name, windowMs, to, stable, pinned, monitoring, serving: servingOf(row) });
+    const policy = { monitoring, guard, lease, serving: servingOf(row) };
+    plans.push({ name, windowMs, to, stable, pinned, ...policy, decidedAtMs: updatedAt });
   }
   return plans;
+}
+
+async function shortestLease(db: Reader): Promise<number | null> {
+  const leases = (await allDeployments(db)).flatMap(({ lease }) => lease?.durationMs ?? []);
+  return leases.length === 0 ? null : Math.min(...leases);
 }
 
 async function versionOf(db: Reader, row: DeploymentRow, version: number): Promise<VersionRef> {

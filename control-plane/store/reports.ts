@@ -26,8 +26,8 @@ export async function putReport(
     })
     .where(eq(agents.id, agentId));
   await tx.delete(reports).where(eq(reports.agentId, agentId));
-  for (const { name: deployment, arms } of report.deployments) {
-    await tx.insert(reports).values({ agentId, deployment, arms, at, receivedAt: now });
+  for (const { name: deployment, arms, lease = null } of report.deployments) {
+    await tx.insert(reports).values({ agentId, deployment, arms, lease, at, receivedAt: now });
     for (const arm of arms) {
       // A pinned version stays wanted, so that each report repeats its refusal: kept, it would be
       // held against a rollout of that version that has only just asked anew.

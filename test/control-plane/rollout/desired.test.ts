@@ -23,6 +23,9 @@ const deployment: DeploymentPlan = {
   serving: {},
   monitoring: {},
   pinned: [],
+  guard: {},
+  lease: null,
+  decidedAtMs: 5,
 };
 const agents = ['a', 'b', 'c'].map((letter) => ({
   id: `agt_${letter.repeat(24)}`,
@@ -39,6 +42,7 @@ const rollout = (state: RolloutStateKind, share = 1): RolloutPlan => ({
   candidate: version(2),
   share,
   cohort,
+  startedAtMs: 9,
 });
 const armsOf = (plan: RolloutPlan) =>
   agents.map((agent) => desiredFor(agent, [deployment], [plan])[0].arms);
