@@ -138,8 +138,9 @@ export class LeaseKeeper {
       if (at <= now) lapsed.add(name);
       else nextMs = Math.min(nextMs, at - now);
       if (at > now || this.#lapsed.has(name)) continue;
-      this.#lapsedAt.set(name, at);
-      this.#options.onLapsed(name, lease, at);
+      const lapsedAt = Math.max(0, Math.floor(at));
+      this.#lapsedAt.set(name, lapsedAt);
+      this.#options.onLapsed(name, lease, lapsedAt);
     }
     const same = lapsed.size === this.#lapsed.size && [...lapsed].every((n) => this.#lapsed.has(n));
     this.#lapsed = lapsed;

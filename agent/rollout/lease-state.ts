@@ -42,11 +42,12 @@ export function afterWelcome(
   uptimeMs: number,
 ): LeaseState {
   const now = serverTimeMs + agoMs;
-  // Its clock may have been set back: what it said before that lies in its future, and would last too long.
+  // Where its clock was set back, what it signed before that would last too long: what was left is left, and no more.
+  const backMs = Math.max(0, (controlNow(state, uptimeMs) ?? now) - now);
   const heldMs = Object.fromEntries(
-    Object.entries(state.heldMs).map(([name, at]) => [name, Math.min(at, now)]),
+    Object.entries(state.heldMs).map(([name, at]) => [name, at - backMs]),
   );
-  const vouchedMs = Math.min(state.vouchedMs, now);
+  const vouchedMs = state.vouchedMs - backMs;
   return { ...state, heldMs, vouchedMs, clock: { controlMs: now, uptimeMs } };
 }
 

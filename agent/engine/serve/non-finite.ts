@@ -18,13 +18,12 @@ export function hasNonFinite(tensors: ReadonlyMap<string, Tensor>): boolean {
 const MOST_ELEMENTS = 1024;
 
 /**
- * As `hasNonFinite`, in bounded time: of a tensor with more than 1,024 elements every n-th is looked at, with an odd n, so
- * that no column of a matrix is left out.
+ * As `hasNonFinite`, in bounded time: of a tensor with more than 1,024 elements every n-th is looked at, with an n that has no
+ * divisor in common with the length of a row, so that no column of a matrix is left out.
  */
 export function someNonFinite(tensors: ReadonlyMap<string, Tensor>): boolean {
-  for (const { data, datatype } of tensors.values()) {
-    const least = Math.ceil(data.length / MOST_ELEMENTS);
-    const step = least % 2 === 0 ? least + 1 : least;
+  for (const { data, datatype, shape } of tensors.values()) {
+    const step = stepOver(data.length, shape);
     if (data instanceof Float32Array) {
       if (anyOf32(data, step)) return true;
     } else if (data instanceof Float64Array) {
@@ -37,6 +36,18 @@ export function someNonFinite(tensors: ReadonlyMap<string, Tensor>): boolean {
     }
   }
   return false;
+}
+
+function stepOver(elements: number, shape: readonly number[]): number {
+  if (elements <= MOST_ELEMENTS) return 1;
+  const width = shape.length < 2 ? 1 : elements / shape[0];
+  let step = Math.ceil(elements / MOST_ELEMENTS);
+  while (commonDivisor(step, width) > 1) step += 1;
+  return step;
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
 }
 
 /** Zero times a finite number is zero, and times any other NaN. One loop for each kind of array, for the compiler. */
