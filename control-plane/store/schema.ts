@@ -213,11 +213,11 @@ export const reports = sqliteTable(
     agentId: text('agent_id').notNull(),
     deployment: text('deployment').notNull(),
     arms: text('arms', { mode: 'json' }).$type<ReportedArm[]>().notNull(),
-    /** What the host says of its lease; null: it has none. */
-    lease: text('lease', { mode: 'json' }).$type<ReportedLease>(),
     /** The agent's clock. */
     at: integer('at').notNull(),
     receivedAt: integer('received_at').notNull(),
+    /** What the host says of its lease; null: it has none. */
+    lease: text('lease', { mode: 'json' }).$type<ReportedLease>(),
   },
   (t) => [
     primaryKey({ columns: [t.agentId, t.deployment] }),
