@@ -31,7 +31,7 @@ import { acceptHttp, closeHttpServer, createHttpServer } from './serve/http-serv
 import { InferHandler } from './serve/infer-handler.ts';
 import { type AnsweredJob, Inference, type WaitingObserver } from './serve/inference.ts';
 import { createOipApp } from './serve/oip-app.ts';
-import type { ServedDeployment } from './serve/routing.ts';
+import type { ServedArm, ServedDeployment } from './serve/routing.ts';
 import type { EngineEgress, EngineSnapshot } from './snapshot.ts';
 import { type TraceOptions, Tracer } from './trace/tracer.ts';
 import { WindowClock } from './window-clock.ts';
@@ -287,7 +287,7 @@ export class Engine {
     this.#inference.recordAnswered();
     const { user, system } = process.cpuUsage();
     const arms = [...this.#serving.planned.values()].flatMap((deployment) =>
-      everyArmOf(deployment).map(({ version, arm, slot, statistics, batcher }) => ({
+      countingArmsOf(deployment).map(({ version, arm, slot, statistics, batcher }) => ({
         ...{ deployment: deployment.name, version, arm, manifest: slot.manifestDigest },
         ...statistics.snapshot(),
         pending: batcher.queued,
@@ -338,6 +338,14 @@ export class Engine {
     if (this.#decisionTimer !== null) clearInterval(this.#decisionTimer);
     await Promise.all([this.#slots.close(), this.#tracer?.stop()]);
   }
+}
+
+/** What stands by is there once it has been asked something. */
+function countingArmsOf(deployment: ServedDeployment): readonly ServedArm[] {
+  const { standby, arms } = deployment;
+  const asked = standby?.statistics.snapshot();
+  const isAsked = asked !== undefined && asked.success.count + asked.fail.count > 0;
+  return isAsked ? everyArmOf(deployment) : arms;
 }
 
 function listenOn(server: Server, host: string, port: number): Promise<number> {

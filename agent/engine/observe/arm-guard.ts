@@ -7,12 +7,14 @@ import type { OipErrorCode } from '../serve/oip-error.ts';
 import { AnswerWindow, FAILED, NON_FINITE, SLOW } from './answer-window.ts';
 import { DriftWatch } from './drift-watch.ts';
 
-/** What was answered, as far as a guard looks at it. */
-export interface GuardedAnswer {
-  readonly inputs: ReadonlyMap<string, Tensor>;
-  readonly outputs: ReadonlyMap<string, Tensor>;
-  /** From the request read to the answer written. */
-  readonly latencyUs: number;
+type Tensors = ReadonlyMap<string, Tensor>;
+
+/** Half an hour: a whole number up to here needs no place on the heap. */
+const MAX_LATENCY_US = 2 ** 30;
+
+/** Whole microseconds, for `ArmGuard`. */
+export function guardedLatencyUs(tookMs: number): number {
+  return Math.min(tookMs * 1000, MAX_LATENCY_US) | 0;
 }
 
 /** The largest number of bad answers that a share of the last ones allows. 0.29 of 100 is 29, not 28.999. */
@@ -61,8 +63,11 @@ export class ArmGuard {
     this.#onBreach = onBreach;
   }
 
-  /** `decision`: the id of what was answered; null where it has none. */
-  answered({ inputs, outputs, latencyUs }: GuardedAnswer, decision: string | null): void {
+  /**
+   * @param latencyUs `guardedLatencyUs` from the request read to the answer written
+   * @param decision the id of what was answered; null where it has none
+   */
+  answered(inputs: Tensors, outputs: Tensors, latencyUs: number, decision: string | null): void {
     if (this.#tripped) return;
     let flags = latencyUs > this.#budgetUs ? SLOW : 0;
     // NaN that went in is the caller's: then the version has answered what it was asked.

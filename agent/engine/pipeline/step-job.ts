@@ -3,6 +3,7 @@ import { messageOf } from '../../error.ts';
 import type { AssembledInputs } from '../features/assemble.ts';
 import type { BatchJob, BatchTimes } from '../model/batch-job.ts';
 import type { Tensor } from '../model/runtime.ts';
+import { guardedLatencyUs } from '../observe/arm-guard.ts';
 import { rowsIn } from '../serve/infer-job.ts';
 import type { AnsweredJob, WaitingObserver } from '../serve/inference.ts';
 import { OipError } from '../serve/oip-error.ts';
@@ -104,7 +105,7 @@ export class StepJob implements BatchJob {
     const { arm } = this.#pinned;
     this.#settled();
     const answeredMs = performance.now();
-    const latencyUs = (answeredMs - this.#startedMs) * 1000;
+    const tookMs = answeredMs - this.#startedMs;
     this.#host.answered({
       arm,
       inputs: this.inputs,
@@ -114,10 +115,10 @@ export class StepJob implements BatchJob {
       startedMs: this.#startedMs,
       parsedMs: this.#startedMs,
       answeredMs,
-      latencyUs,
+      latencyUs: tookMs * 1000,
       gaps: this.#gaps,
     });
-    arm.guard?.answered({ inputs: this.inputs, outputs, latencyUs }, null);
+    arm.guard?.answered(this.inputs, outputs, guardedLatencyUs(tookMs), null);
     this.#resolve(outputs);
   }
 
@@ -136,7 +137,7 @@ export class StepJob implements BatchJob {
       const tookMs = performance.now() - this.#startedMs;
       arm.recorder.failed();
       arm.statistics.failed(code, tookMs);
-      arm.guard?.failed(code, tookMs * 1000);
+      arm.guard?.failed(code, guardedLatencyUs(tookMs));
     }
     this.#reject(refusal);
   }

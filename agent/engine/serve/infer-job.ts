@@ -3,6 +3,7 @@ import { messageOf } from '../../error.ts';
 import type { AssembledInputs } from '../features/assemble.ts';
 import type { BatchJob, BatchTimes } from '../model/batch-job.ts';
 import type { Tensor } from '../model/runtime.ts';
+import { guardedLatencyUs } from '../observe/arm-guard.ts';
 import type { RequestTrace } from '../trace/request-trace.ts';
 import type { InferRequest } from './infer-request.ts';
 import type { InferCall, Inference, WaitingObserver } from './inference.ts';
@@ -109,9 +110,8 @@ export class InferJob implements BatchJob {
         parameters: this.parameters,
       });
       if (arm.guard !== null) {
-        const { inputs } = this;
-        const latencyUs = (answeredMs - this.#parsedMs) * 1000;
-        arm.guard.answered({ inputs, outputs, latencyUs }, from.decision);
+        const tookUs = guardedLatencyUs(answeredMs - this.#parsedMs);
+        arm.guard.answered(this.inputs, outputs, tookUs, from.decision);
       }
       if (this.#trace !== null) this.#traced(this.#trace, from.decision, times, answeredMs);
     } catch (error) {
@@ -179,7 +179,7 @@ export function countFailure({ arm, call }: Pick<Admitted, 'arm' | 'call'>, erro
   const tookMs = performance.now() - call.startedMs;
   arm.recorder.failed();
   arm.statistics.failed(codeOf(error), tookMs);
-  arm.guard?.failed(codeOf(error), tookMs * 1000);
+  arm.guard?.failed(codeOf(error), guardedLatencyUs(tookMs));
 }
 
 export function refuse(call: InferCall, error: unknown, trace: RequestTrace | null): void {

@@ -5,6 +5,7 @@ import { AnswerWindow } from '../../../../agent/engine/observe/answer-window.ts'
 import { ArmGuard } from '../../../../agent/engine/observe/arm-guard.ts';
 import { DriftWatch } from '../../../../agent/engine/observe/drift-watch.ts';
 import { hasNonFinite, someNonFinite } from '../../../../agent/engine/serve/non-finite.ts';
+import { allocatedPerCall } from '../../../../bench/support/allocated.ts';
 import type { Guard } from '../../../../protocol/guard.ts';
 import { addNumeric, emptyNumeric } from '../../../../protocol/sketch/histogram.ts';
 import { allCells } from '../../../../protocol/statistics/drift.ts';
@@ -29,7 +30,8 @@ function newGuard(
   return new ArmGuard(guard, reference, (breach, decision) => breaches.push([breach, decision]));
 }
 
-const answer = (outputs = GOOD, latencyUs = 1, inputs = GOOD) => ({ inputs, outputs, latencyUs });
+const answer = (outputs = GOOD, latencyUs = 1, inputs = GOOD) =>
+  [inputs, outputs, latencyUs] as const;
 
 describe('the window of the last answers', () => {
   it('counts what the last n of a list have, whatever came before', () => {
@@ -70,7 +72,7 @@ describe('GUARD-1: a threshold is passed', () => {
             return isBad && last.filter(Boolean).length > maxNonFinite;
           });
           for (const [at, isBad] of bad.entries()) {
-            guard.answered(answer(isBad ? NAN : GOOD), String(at));
+            guard.answered(...answer(isBad ? NAN : GOOD), String(at));
             expect(breaches).toHaveLength(naive !== -1 && at >= naive ? 1 : 0);
           }
           if (naive !== -1) expect(breaches[0][1]).toBe(String(naive));
@@ -97,10 +99,10 @@ describe('GUARD-1: a threshold is passed', () => {
   it('by answers that take longer than the budget, and not by one that takes just as long', () => {
     const latency = { budgetUs: 1000, maxShare: 0.1 };
     const { guard, breaches } = guarded({ lastAnswers: 10, latency });
-    guard.answered(answer(GOOD, 1000), 'a');
-    guard.answered(answer(GOOD, 1001), 'b');
+    guard.answered(...answer(GOOD, 1000), 'a');
+    guard.answered(...answer(GOOD, 1001), 'b');
     expect(breaches).toEqual([]);
-    guard.answered(answer(GOOD, 5000), 'c');
+    guard.answered(...answer(GOOD, 5000), 'c');
     const found = { threshold: 'latency', bad: 2, answers: 3, limit: 1 };
     expect(breaches).toEqual([[{ ...found, budgetUs: 1000, latencyUs: 5000 }, 'c']]);
   });
@@ -112,7 +114,7 @@ describe('GUARD-1: a threshold is passed', () => {
       guard.failed(code, 1e6);
     }
     guard.failed('deadline_exceeded', 999);
-    guard.answered(answer(NAN, 1, NAN), 'a');
+    guard.answered(...answer(NAN, 1, NAN), 'a');
     expect(breaches).toEqual([]);
     guard.failed('deadline_exceeded', 1001);
     expect(breaches[0][0]).toMatchObject({ threshold: 'latency' });
@@ -120,9 +122,18 @@ describe('GUARD-1: a threshold is passed', () => {
 
   it('looks at nothing that no threshold is set for', () => {
     const { guard, breaches } = guarded({ maxErrorShare: 0.5 });
-    for (let k = 0; k < 300; k += 1) guard.answered(answer(NAN, 1e9), 'a');
+    for (let k = 0; k < 300; k += 1) guard.answered(...answer(NAN, 1e9), 'a');
     expect(breaches).toEqual([]);
   });
+});
+
+it('a guard allocates nothing for a good answer', () => {
+  const latency = { budgetUs: 1_000_000, maxShare: 0 };
+  const { guard } = guarded({ maxNonFinite: 0, maxErrorShare: 0, latency });
+  const bytes = allocatedPerCall(() => {
+    for (let at = 0; at < 1000; at += 1) guard.answered(GOOD, GOOD, at, 'decision');
+  });
+  expect(bytes / 1000).toBeLessThan(1);
 });
 
 describe('whether an output is finite', () => {
