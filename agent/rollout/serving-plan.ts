@@ -73,9 +73,11 @@ function armsOf(wanted: DesiredDeployment, circumstances: Circumstances): Planne
   const isOut = stable !== undefined && (refused.has(stable.manifest) || isTripped(stable));
   if (shared.length === 0 || isOut) {
     shared = standIns(wanted, circumstances);
-    // Nothing is there to go back to: the guard says whether it answers.
-    if (shared.length === 0 && stable !== undefined && !refused.has(stable.manifest)) {
-      shared = [{ ...planned(stable), share: 1 }];
+    // Nothing good is there: what answers stays, and the guard says whether it may.
+    if (shared.length === 0 && stable !== undefined && isTripped(stable)) {
+      shared = standIns(wanted, { ...circumstances, tripped: NO_TRIPS }).slice(0, 1);
+      const may = !refused.has(stable.manifest);
+      if (shared.length === 0 && may) shared = [{ ...planned(stable), share: 1 }];
     }
   }
   if (shared.length === 0) return [];

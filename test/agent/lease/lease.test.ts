@@ -82,6 +82,28 @@ it('LEASE-4: a host that is cut off answers 503 by the end of its lease, and aga
   expect(await host.answering()).toBe(1);
 });
 
+it('LEASE-2: what only runs because the wanted version has not come lives on its older lease, though linked', async () => {
+  await start();
+  await say(2, 'stop');
+  await host.reports(leaseIn('held'));
+  const next = await host.version('loans', 2);
+  host.onDownload = (_, response) => response.writeHead(503).end();
+  const wanted = deployments('stop').deployments[0];
+  const arms = [{ ...wanted.arms[0], version: 2, manifest: next.manifest }];
+  const change = { issuedAt: controlNow(), deployments: [{ ...wanted, arms }] };
+  await host.say({ generation: 3, versions: {}, change }, [await host.release(next)]);
+  await host.reports((report) => report.observed === 3);
+  const renewing = setInterval(() => void renew({ generation: 3 }), LEASE_MS / 8);
+  host.forget();
+  await host.reports(leaseIn('stopped'));
+  expect(await host.answering()).toBe(503);
+  host.forget();
+  host.onDownload = null;
+  await host.reports(leaseIn('held'));
+  clearInterval(renewing);
+  expect(await host.answering()).toBe(2);
+});
+
 it('LEASE-5: by policy it serves on without a lease, and says so until it has one', async () => {
   await start();
   await say(2, 'serve');

@@ -138,7 +138,7 @@ describe('a guard and a lease', () => {
   const plan = (change: Partial<DeploymentPlan>) =>
     desiredFor(agents[0], [{ ...deployment, pinned: [version(3)], ...change }], [])[0];
 
-  it('stand in the document where they are set, and change nothing of it where they are not', () => {
+  it('DESIRED-16: stand in the document where they are set, and change nothing of it where they are not', () => {
     expect(plan({})).not.toHaveProperty('guard');
     expect(plan({})).not.toHaveProperty('lease');
     expect(plan({}).arms[0]).not.toHaveProperty('decidedAt');
