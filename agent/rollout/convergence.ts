@@ -180,7 +180,10 @@ export class Convergence {
   }
 
   #unfinished(): boolean {
-    return this.#desired !== null && this.settled.length < this.#desired.deployments.length;
+    const desired = this.#desired;
+    if (desired === null) return false;
+    if (this.applied !== desired.generation) return true;
+    return this.settled.length < desired.deployments.length;
   }
 
   /** Deployments that are as the document says, as far as this host will ever get with it. */

@@ -17,6 +17,7 @@ import {
   lapsesAt,
   NO_LEASES,
   restoredLeases,
+  withLeases,
 } from './lease-state.ts';
 
 export interface LeaseKeeperOptions {
@@ -107,7 +108,8 @@ export class LeaseKeeper {
     this.#leases = new Map(
       deployments.flatMap(({ name, lease }) => (lease === undefined ? [] : [[name, lease]])),
     );
-    this.#step(afterDocument(this.#state, { generation, issuedAt }, this.#uptimeMs()));
+    const state = afterDocument(this.#state, { generation, issuedAt }, this.#uptimeMs());
+    this.#step(withLeases(state, [...this.#leases.keys()]));
   }
 
   /** Its signature has been verified. */

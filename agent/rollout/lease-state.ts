@@ -80,18 +80,26 @@ function notBefore(state: LeaseState, signedMs: number, uptimeMs: number): Lease
   return { ...state, clock: { controlMs: signedMs, uptimeMs } };
 }
 
-/** These deployments do what the document says of them; one that does not lives on its older lease. */
-export function afterSettling(state: LeaseState, settled: readonly string[]): LeaseState {
-  const { vouchedMs } = state;
-  return {
-    ...state,
-    heldMs: { ...state.heldMs, ...Object.fromEntries(settled.map((name) => [name, vouchedMs])) },
-  };
+/** Which deployments have a lease. One that is new counts from the newest word there is, and then for itself. */
+export function withLeases(state: LeaseState, names: readonly string[]): LeaseState {
+  const { heldMs, vouchedMs } = state;
+  const held = names.map((name): [string, number] => [name, heldMs[name] ?? vouchedMs]);
+  return { ...state, heldMs: Object.fromEntries(held) };
 }
 
-/** When the lease of a deployment lapses; a deployment that never was as its document says counts from that document. */
-export function lapsesAt(state: LeaseState, name: string, lease: Lease): number {
-  return (state.heldMs[name] ?? state.vouchedMs) + lease.durationMs;
+/** These deployments do what the document says of them; one that does not lives on its older lease. */
+export function afterSettling(state: LeaseState, settled: readonly string[]): LeaseState {
+  const { vouchedMs, heldMs } = state;
+  const held = Object.entries(heldMs).map(([name, at]): [string, number] => [
+    name,
+    settled.includes(name) ? vouchedMs : at,
+  ]);
+  return { ...state, heldMs: Object.fromEntries(held) };
+}
+
+/** When the lease of a deployment of `withLeases` lapses. */
+export function lapsesAt({ heldMs }: LeaseState, name: string, lease: Lease): number {
+  return (heldMs[name] ?? 0) + lease.durationMs;
 }
 
 export function keptLeases(state: LeaseState, wallMs: number, uptimeMs: number): KeptLeases {

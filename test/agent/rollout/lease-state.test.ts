@@ -11,6 +11,7 @@ import {
   lapsesAt,
   NO_LEASES,
   restoredLeases,
+  withLeases,
 } from '../../../agent/rollout/lease-state.ts';
 
 const LEASE = { durationMs: 10_000, afterwards: 'stop' as const };
@@ -19,9 +20,8 @@ const LEASE = { durationMs: 10_000, afterwards: 'stop' as const };
 const AHEAD = 1_000_000;
 const linked = (roundTripMs = 0): LeaseState => {
   const at = afterWelcome(NO_LEASES, AHEAD, roundTripMs, roundTripMs);
-  return afterSettling(afterDocument(at, { generation: 7, issuedAt: AHEAD }, roundTripMs), [
-    'loans',
-  ]);
+  const document = afterDocument(at, { generation: 7, issuedAt: AHEAD }, roundTripMs);
+  return afterSettling(withLeases(document, ['loans']), ['loans']);
 };
 const held = (state: LeaseState, uptimeMs: number) =>
   lapsesAt(state, 'loans', LEASE) > (controlNow(state, uptimeMs) ?? 0);
@@ -76,6 +76,11 @@ describe('LEASE-1: a lease', () => {
     const still = afterRenewal(newer, { generation: 8, issuedAt: AHEAD + 9_000 }, 9_000);
     expect(held(still, 10_000)).toBe(false);
     expect(held(afterSettling(still, ['loans']), 10_000)).toBe(true);
+    // One that has only just been given a lease counts from that document, too.
+    const given = withLeases(newer, ['loans', 'cards']);
+    const told = afterRenewal(given, { generation: 8, issuedAt: AHEAD + 15_000 }, 15_000);
+    expect(lapsesAt(told, 'cards', LEASE)).toBe(AHEAD + 16_000);
+    expect(lapsesAt(withLeases(told, ['cards']), 'cards', LEASE)).toBe(AHEAD + 16_000);
   });
 
   it('is not prolonged by a control plane whose clock was set back', () => {
