@@ -39,16 +39,24 @@ export function restrained(
     return closing === planned.closed ? planned : { ...planned, closed: closing };
   const stable = out.find(({ arm }) => arm === 'stable');
   const { standby } = planned;
-  if (stable !== undefined && standby !== null && !isTripped(standby.key)) {
-    const beside = planned.arms.filter((arm) => arm.arm === 'pinned' && !out.includes(arm));
-    return { ...planned, arms: [{ ...standby, share: 1 }, ...beside], closed: closing };
-  }
-  const arms = withoutSome(planned.arms, (arm) => arm !== stable && out.includes(arm));
-  if (stable === undefined || planned.withoutLastGood === 'serve') {
-    return { ...planned, arms, closed: closing };
-  }
+  const arms =
+    stable !== undefined && standby !== null
+      ? insteadOf(planned.arms, standby, out)
+      : withoutSome(planned.arms, (arm) => arm !== stable && out.includes(arm));
+  const hasGood = stable === undefined || (standby !== null && !isTripped(standby.key));
+  if (hasGood || planned.withoutLastGood === 'serve') return { ...planned, arms, closed: closing };
   const message = `the guard of "${planned.name}" took version ${stable.version} back, and this host has no version to go back to`;
   return { ...planned, arms, closed: closing ?? { code: 'guard_tripped', message } };
+}
+
+/** Taken back itself, it stays what answers if anything does: two bad versions don't take turns. */
+function insteadOf(
+  arms: readonly ServedArm[],
+  standby: ServedArm,
+  out: readonly ServedArm[],
+): readonly ServedArm[] {
+  const beside = arms.filter((arm) => arm.arm === 'pinned' && !out.includes(arm));
+  return [{ ...standby, share: 1 }, ...beside];
 }
 
 function withoutSome(

@@ -64,8 +64,12 @@ describe('GUARD-3: without what a guard took back', () => {
     expect(shown(refuse)).toEqual(['stable@2=1', 'guard_tripped']);
     expect(refuse.closed?.message).toContain('version 2');
     // A standby that was taken back itself is none.
-    const both = deployment(canary, { standby, withoutLastGood: 'refuse' });
-    expect(shown(restrained(both, without('v2', 'v1'), null))[1]).toBe('guard_tripped');
+    const both = (withoutLastGood: 'serve' | 'refuse') =>
+      shown(
+        restrained(deployment(canary, { standby, withoutLastGood }), without('v2', 'v1'), null),
+      );
+    expect(both('refuse')[1]).toBe('guard_tripped');
+    expect(both('serve')).toEqual(['stable@1=1', 'open']);
   });
 
   it('a lapsed lease closes a deployment whatever answers for it, and a lifted one opens it', () => {
