@@ -365,6 +365,7 @@ export class Supervisor {
       outbox: this.telemetry,
       egress: this.#ledger.egress,
       labels: this.#labels.figures,
+      restraints: this.#restraints.figures,
       connections: this.#pool.connections,
       supervisor: { rssBytes: rss, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 },
     };

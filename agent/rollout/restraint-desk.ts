@@ -1,9 +1,11 @@
 import type { DesiredState } from '../../protocol/desired.ts';
+import { isGuarded } from '../../protocol/guard.ts';
 import type { Lease, Renewal, ReportedLease } from '../../protocol/lease.ts';
 import { describeBreach, describeOutcome, type Trip } from '../../protocol/trip.ts';
 import type { EngineTrip, ServingPlan } from '../engine/messages.ts';
 import { type Closing, type Restraints, tripKey } from '../engine/restraints.ts';
 import { messageOf } from '../error.ts';
+import type { RestraintFigures } from '../metrics/exposition.ts';
 import { LeaseKeeper, type LeaseKeeperOptions } from './lease-keeper.ts';
 import { Trips } from './trips.ts';
 
@@ -33,6 +35,7 @@ export class RestraintDesk {
   readonly #options: RestraintDeskOptions;
   readonly #trips: Trips;
   readonly #leases: LeaseKeeper;
+  #restrained: readonly string[] = [];
 
   constructor(options: RestraintDeskOptions) {
     const { folder, uptimeMs, wallMs } = options;
@@ -78,8 +81,24 @@ export class RestraintDesk {
     return this.#leases.of(deployment);
   }
 
+  /** Of each deployment with a guard or a lease, for the metrics. */
+  get figures(): readonly RestraintFigures[] {
+    return this.#restrained.map((deployment) => {
+      const keptOut = [...this.tripped].filter((key) => key.startsWith(`${deployment}\n`)).length;
+      const lease = this.leaseOf(deployment);
+      return {
+        deployment,
+        keptOut,
+        leaseHeld: lease === undefined ? null : lease.state === 'held',
+      };
+    });
+  }
+
   /** A document is in force. */
   follow(desired: DesiredState): void {
+    this.#restrained = desired.deployments.flatMap(({ name, guard, lease }) =>
+      isGuarded(guard) || lease !== undefined ? [name] : [],
+    );
     const changed = this.#trips.follow(desired);
     this.#leases.follow(desired);
     this.#restrain();
