@@ -196,8 +196,9 @@ export class Convergence {
       .map(({ name }) => name);
   }
 
-  /** A guard has taken something back; engines know it already. */
+  /** A guard has taken something back; engines know it already. What is being fetched holds up no report of it. */
   restrained(): void {
+    this.report();
     void this.#converge();
   }
 

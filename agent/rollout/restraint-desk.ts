@@ -132,13 +132,13 @@ export class RestraintDesk {
     this.#save(() => this.#options.onTripped());
   }
 
-  #outcomeOf({ deployment, manifest, arm, decidedAt }: EngineTrip): Trip['outcome'] {
+  #outcomeOf({ deployment, manifest, arm }: EngineTrip): Trip['outcome'] {
     const plan = this.#options.serving()?.deployments.find(({ name }) => name === deployment);
     const { standby } = plan ?? {};
     const stable = plan?.arms.find((each) => each.arm === 'stable');
     const instead = arm === 'stable' ? standby : stable;
     const other = instead !== undefined && instead.manifest !== manifest;
-    if (other && !this.tripped.has(tripKey(deployment, { ...instead, decidedAt }))) {
+    if (other && !this.tripped.has(tripKey(deployment, instead))) {
       return { kind: 'reverted', version: instead.version };
     }
     const serves = arm === 'stable' && (plan?.guard?.withoutLastGood ?? 'serve') === 'serve';
@@ -176,6 +176,6 @@ export class RestraintDesk {
 
   async stop(): Promise<void> {
     await this.#leases.stop();
-    await this.#trips.save().catch(() => undefined);
+    await this.#trips.settled();
   }
 }

@@ -91,6 +91,11 @@ export class Trips {
     return true;
   }
 
+  /** Resolves when nothing is being written any more. */
+  settled(): Promise<void> {
+    return this.#saving;
+  }
+
   /** Resolves when what is known now is on the disk. */
   save(): Promise<void> {
     const text = `${JSON.stringify(this.#kept, null, 2)}\n`;

@@ -29,7 +29,8 @@ export class LeaseDesk {
   readonly #deps: LeaseDeskDeps;
   readonly #timer: NodeJS.Timeout;
   #renewedAtMs = 0;
-  #renewing: Promise<void> = Promise.resolve();
+  /** Null: none is going on. A fleet that takes longer than a renewal lasts is renewed as often as it can be. */
+  #renewing: Promise<void> | null = null;
 
   constructor(deps: LeaseDeskDeps) {
     this.#deps = deps;
@@ -46,11 +47,14 @@ export class LeaseDesk {
     const leaseMs = publisher.shortestLeaseMs;
     // By a clock that can't be set: renewals must go on while the other is put right.
     const now = performance.now();
-    if (leaseMs === null || now - this.#renewedAtMs < leaseMs / RENEWALS_PER_LEASE) return;
+    if (leaseMs === null || this.#renewing !== null) return;
+    if (now - this.#renewedAtMs < leaseMs / RENEWALS_PER_LEASE) return;
     this.#renewedAtMs = now;
-    this.#renewing = this.#renewing
-      .then(() => this.#renewAll(sessions))
-      .catch((error: unknown) => onFailure('leases', error));
+    this.#renewing = this.#renewAll(sessions)
+      .catch((error: unknown) => onFailure('leases', error))
+      .finally(() => {
+        this.#renewing = null;
+      });
   }
 
   async #renewAll(sessions: Sessions): Promise<void> {

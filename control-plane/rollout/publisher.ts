@@ -1,5 +1,6 @@
 import type { DesiredDeployment, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId } from '../../protocol/ids.ts';
+import type { Lease } from '../../protocol/lease.ts';
 import { type SigningKey, seal } from '../../protocol/signing.ts';
 import { BATCHES_SINCE } from '../../protocol/version.ts';
 import { ControlError } from '../error.ts';
@@ -73,7 +74,8 @@ export class Publisher {
     for (const row of await allDesiredStamps(this.#store.read)) {
       this.#inForce.set(row.agentId, { generation: row.generation, requestedAtMs: row.createdAt });
     }
-    this.#shortestLeaseMs = await shortestLease(this.#store.read);
+    const deployments = await allDeployments(this.#store.read);
+    this.#shortestLeaseMs = shortestOf(deployments.map(({ lease }) => lease));
   }
 
   /** Of any deployment; null: none has a lease. */
@@ -99,14 +101,14 @@ export class Publisher {
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
     only: OneHost | null = null,
   ): Promise<Change<T>> {
-    const { rows, leaseMs, ...change } = await this.#store.write(async (tx) => {
+    const { rows, shortestLeaseMs, ...change } = await this.#store.write(async (tx) => {
       const result = await work(tx);
-      const rows = await this.#documents(tx, now, only);
+      const { rows, shortestLeaseMs } = await this.#documents(tx, now, only);
       const generation = rows[0]?.generation ?? (await currentGeneration(tx));
       await after(tx, result, generation);
-      return { result, generation, rows, leaseMs: await shortestLease(tx) };
+      return { result, generation, rows, shortestLeaseMs };
     });
-    this.#shortestLeaseMs = leaseMs;
+    this.#shortestLeaseMs = shortestLeaseMs;
     for (const { agentId, generation, createdAt } of rows) {
       this.#inForce.set(agentId, { generation, requestedAtMs: createdAt });
     }
@@ -124,7 +126,11 @@ export class Publisher {
     return findDesired(this.#store.read, agent);
   }
 
-  async #documents(tx: Transaction, now: number, only: OneHost | null): Promise<DesiredRow[]> {
+  async #documents(
+    tx: Transaction,
+    now: number,
+    only: OneHost | null,
+  ): Promise<Pick<FleetPlan, 'shortestLeaseMs'> & { rows: DesiredRow[] }> {
     const fleet = await fleetPlan(tx, only?.agent ?? null);
     const present =
       only === null ? await allDesiredStamps(tx) : [await findDesired(tx, only.agent)];
@@ -150,7 +156,7 @@ export class Publisher {
       deployments.map(({ name }): Assignment => ({ agentId: agent.id, deployment: name })),
     );
     await insertAssignments(tx, assignments);
-    return rows;
+    return { rows, shortestLeaseMs: fleet.shortestLeaseMs };
   }
 
   /** One signature for all who can read batches, and one each for older agents. In the order of the drafts. */
@@ -193,6 +199,8 @@ interface Draft {
 
 interface FleetPlan {
   readonly agents: readonly AgentRow[];
+  /** Null: no deployment has a lease. */
+  readonly shortestLeaseMs: number | null;
   desiredOf(agent: AgentRow): DesiredDeployment[];
 }
 
@@ -205,6 +213,7 @@ async function fleetPlan(db: Reader, only: AgentId | null): Promise<FleetPlan> {
   const refused = new Set((await allRefusals(db)).map(refusalKey));
   return {
     agents,
+    shortestLeaseMs: shortestOf(deployments.map(({ lease }) => lease)),
     desiredOf: (agent) => {
       const { id, labels, joinedAt: enrolledAtMs, protocol } = agent;
       const offered = rollouts.filter((rollout) => !isRefused(refused, rollout, id));
@@ -236,9 +245,9 @@ async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
   return plans;
 }
 
-async function shortestLease(db: Reader): Promise<number | null> {
-  const leases = (await allDeployments(db)).flatMap(({ lease }) => lease?.durationMs ?? []);
-  return leases.length === 0 ? null : Math.min(...leases);
+function shortestOf(leases: readonly (Lease | null)[]): number | null {
+  const durations = leases.flatMap((lease) => lease?.durationMs ?? []);
+  return durations.length === 0 ? null : Math.min(...durations);
 }
 
 async function versionOf(db: Reader, row: DeploymentRow, version: number): Promise<VersionRef> {

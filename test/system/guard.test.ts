@@ -98,6 +98,9 @@ it('a host that is offline takes a bad version back by itself, keeps it out over
   expect(shown).toMatch(
     /TAKEN BACK BY HOSTS OF loans\n\s*@2\s+edge .*3 of the last \d+ answers held NaN/,
   );
+  expect(await driftline('guard', 'loans')).toMatch(
+    /non-finite\s+at most 2 of the last 100 answers of an engine[\s\S]*version 1 answers/,
+  );
   const audit = await stack.api<{ items: { action: string }[] }>('GET', '/audit?limit=500');
   expect(audit.items.filter(({ action }) => action === 'agent.guard-tripped')).toHaveLength(1);
 
