@@ -131,6 +131,7 @@ export class LeaseKeeper {
   #look(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    if (this.#leases.size === 0) this.#lapsed = new Set();
     const now = controlNow(this.#state, this.#uptimeMs());
     if (now === null || this.#leases.size === 0 || this.#stopped) return;
     const lapsed = new Set<string>();
