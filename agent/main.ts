@@ -1,12 +1,12 @@
 // First, before anything that allocates is loaded.
-import './new-space.ts';
+import './heap.ts';
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { AGENT_USAGE, readAgentConfig } from './config.ts';
 import { AgentError, messageOf } from './error.ts';
-import { letNewSpaceGrow } from './new-space.ts';
+import { letHeapGrow } from './heap.ts';
 
 /** Five programs in one file, because engines are started from the supervisor's own entry. */
 async function main(): Promise<void> {
@@ -22,20 +22,20 @@ async function main(): Promise<void> {
     await runEngineWorker({
       ...{ version, maxBodyBytes, share, journalPath, featureServers, traces },
       devicePrice,
-      onServing: letNewSpaceGrow,
+      onServing: letHeapGrow,
       ordinal: Number(ordinal),
     });
   } else if (argv[0] === 'describe') {
-    letNewSpaceGrow();
+    letHeapGrow();
     const { runDescribe } = await import('./describe/main.ts');
     process.exitCode = await runDescribe(argv.slice(1));
   } else if (argv[0] === 'tune') {
-    letNewSpaceGrow();
+    letHeapGrow();
     const { runTune } = await import('./tune/main.ts');
     // A thread that hangs in the model must not keep the process.
     process.exit(await runTune(argv.slice(1)));
   } else if (argv[0] === 'simulate') {
-    letNewSpaceGrow();
+    letHeapGrow();
     const { runSimulation } = await import('./simulate/main.ts');
     process.exit(await runSimulation(argv.slice(1), process.env));
   } else if (argv.includes('--help')) {
@@ -69,8 +69,8 @@ async function runSupervisor(argv: readonly string[]): Promise<void> {
 }
 
 function packageVersion(): string {
-  // Two folders up from source, three from dist/agent: the first package.json on the way is ours.
-  for (const up of ['../package.json', '../../package.json']) {
+  // One folder up from source, two from dist/agent, three from dist/agent/program: the first on the way is ours.
+  for (const up of ['../package.json', '../../package.json', '../../../package.json']) {
     try {
       const text = readFileSync(new URL(up, import.meta.url), 'utf8');
       return String(JSON.parse(text).version);

@@ -66,7 +66,14 @@ async function ours(cores: ReturnType<typeof chooseCores>): Promise<SimulationRe
 
 async function simulate(control: LiveControl, core: number | null): Promise<SimulationResult> {
   const flags = ['--agents', AGENTS, '--seconds', SECONDS, '--control', control.url];
-  const what = ['agent/main.js', 'simulate', ...flags, '--rollback', 'mortgage@1', '--json'];
+  const what = [
+    'agent/program/main.js',
+    'simulate',
+    ...flags,
+    '--rollback',
+    'mortgage@1',
+    '--json',
+  ];
   const node = [process.execPath, join(DIST, String(what[0])), ...what.slice(1).map(String)];
   const [program, ...rest] = core === null ? node : ['taskset', '-c', `${core}`, ...node];
   const env = { ...process.env, DRIFTLINE_TOKEN: control.token };

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../protocol/version.ts';
 import { describe } from '../protocol/wire.ts';
 import type { AdmissionPolicy } from './link/admission.ts';
+import { type AdmissionRate, DEFAULT_ADMISSION_RATE } from './link/admission-bucket.ts';
 
 /** The only place where the control plane reads its command line. */
 
@@ -29,6 +30,8 @@ const configSchema = z.object({
   'require-approval': z.boolean(),
   /** Oldest wire of agents that is spoken. */
   'min-agent-protocol': z.coerce.number().int().min(MIN_PROTOCOL_VERSION).max(PROTOCOL_VERSION),
+  /** Links a second that are let in; hosts beyond it are told when to come back. */
+  'links-per-second': z.coerce.number().min(1).max(100_000),
   /** Log the first admin token as JSON instead of printing it for a person. */
   'print-token': z.boolean(),
 });
@@ -45,6 +48,7 @@ export interface ControlConfig {
   /** Default: plain http, for loopback or behind a proxy that ends TLS. */
   readonly tls?: TlsFiles | undefined;
   readonly admission?: AdmissionPolicy;
+  readonly admissionRate?: AdmissionRate;
 }
 
 /** Paths, and not their contents: a renewed certificate is read again at SIGHUP. */
@@ -56,7 +60,7 @@ export interface TlsFiles {
 export const DEFAULT_PORT = 7700;
 
 export const USAGE =
-  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--print-token]';
+  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--print-token]';
 
 /** Parses the command line; throws an `Error` whose message says what is wrong with it. */
 export function parseControlConfig(
@@ -76,12 +80,13 @@ export function parseControlConfig(
       'tls-key': { type: 'string' },
       'require-approval': { type: 'boolean', default: false },
       'min-agent-protocol': { type: 'string', default: String(MIN_PROTOCOL_VERSION) },
+      'links-per-second': { type: 'string', default: String(DEFAULT_ADMISSION_RATE.perSecond) },
       'print-token': { type: 'boolean', default: false },
     },
   });
   const parsed = configSchema.safeParse(values);
   if (!parsed.success) throw new Error(describe(parsed.error));
-  const { data, host, port } = parsed.data;
+  const { data, host, port, 'links-per-second': rate } = parsed.data;
   const tls = tlsOf(parsed.data['tls-cert'], parsed.data['tls-key']);
   return {
     ...(tls === null ? {} : { tls }),
@@ -89,6 +94,8 @@ export function parseControlConfig(
       requireApproval: parsed.data['require-approval'],
       minProtocol: parsed.data['min-agent-protocol'],
     },
+    // A second's worth may come at once.
+    admissionRate: { perSecond: rate, burst: Math.ceil(rate) },
     dataDir: resolve(data),
     host,
     port,

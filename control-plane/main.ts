@@ -50,6 +50,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       log,
       keepWindowsMs: config.keepWindowsMs,
       admission: config.admission,
+      admissionRate: config.admissionRate,
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });
     const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));

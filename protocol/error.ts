@@ -37,6 +37,8 @@ export const linkErrorCodeSchema = z.enum([
   'pending-approval',
   'replaced',
   'hello-timeout',
+  /** It does not read what it is sent. */
+  'too-slow',
   'shutting-down',
 ]);
 export type LinkErrorCode = z.infer<typeof linkErrorCodeSchema>;

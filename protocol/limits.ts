@@ -3,6 +3,12 @@
 /** One WebSocket frame. A window of 100 features is about 25 KB; a desired state of 200 deployments 40 KB. */
 export const MAX_FRAME_BYTES = 1024 * 1024;
 
+/** Of the answer 503 to a link that finds the control plane full: `Retry-After` in milliseconds, so that seconds are no waves. */
+export const RETRY_AFTER_MS_HEADER = 'driftline-retry-after-ms';
+
+/** Nobody is sent away for longer with that answer: those who were promised a place before may have gone. */
+export const MAX_PROMISE_MS = 60_000;
+
 /** One encoded window inside a telemetry message: below the frame, so that the envelope always fits. */
 export const MAX_WINDOW_BYTES = 512 * 1024;
 

@@ -1,3 +1,5 @@
+import { MAX_PROMISE_MS } from '../../protocol/limits.ts';
+
 /**
  * The agent's side of the link, without socket or clock.
  *
@@ -134,4 +136,17 @@ export function reconnectDelayMs(attempt: number, draw: number, atLeastMs = 0): 
  */
 export function waitAfterRefusalMs(retryAfterMs: number | null, proven: boolean): number | null {
   return proven ? retryAfterMs : Math.min(retryAfterMs ?? 0, MAX_DELAY_MS);
+}
+
+/**
+ * What the headers of an answer other than a WebSocket ask for: milliseconds, or else the seconds of `Retry-After`. Nobody
+ * has proved anything there: at most as long as a control plane promises.
+ */
+export function waitAfterTurnedAwayMs(
+  exactMs: string | readonly string[] | undefined,
+  retryAfter: string | undefined,
+): number {
+  const waits = [Number(exactMs), Number(retryAfter) * 1000];
+  const waitMs = waits.find((ms) => Number.isFinite(ms) && ms >= 0) ?? 0;
+  return Math.min(waitMs, MAX_PROMISE_MS);
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, WebSocket } from 'ws';
 import type { CommandMessage, CommandOutcome } from '../../protocol/command.ts';
 import type { DesiredMessage } from '../../protocol/desired.ts';
@@ -13,7 +14,7 @@ import {
 } from '../../protocol/hello.ts';
 import type { LeaseMessage } from '../../protocol/lease.ts';
 import type { EgressKind } from '../../protocol/ledger.ts';
-import { MAX_FRAME_BYTES, MAX_SKEW_MS } from '../../protocol/limits.ts';
+import { MAX_FRAME_BYTES, MAX_SKEW_MS, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
 import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
@@ -26,6 +27,7 @@ import {
   nextLinkState,
   reconnectDelayMs,
   waitAfterRefusalMs,
+  waitAfterTurnedAwayMs,
 } from './link-state.ts';
 import type { Outbox } from './outbox.ts';
 import type { OutboxItem } from './outbox-segment.ts';
@@ -184,6 +186,12 @@ export class Link {
           socket.terminate();
         });
     });
+    // Without this listener a 503 would be an error without its headers.
+    socket.on('unexpected-response', (_request: unknown, response: IncomingMessage) => {
+      response.resume();
+      this.#turnedAway(response);
+      socket.terminate();
+    });
     socket.on('error', (error: Error) => {
       this.#options.log('warn', 'link failed', { reason: error.message });
     });
@@ -191,6 +199,13 @@ export class Link {
     socket.on('close', () => {
       this.#receiving = this.#receiving.then(() => this.#closed(socket));
     });
+  }
+
+  #turnedAway({ statusCode, headers }: IncomingMessage): void {
+    const waitMs = waitAfterTurnedAwayMs(headers[RETRY_AFTER_MS_HEADER], headers['retry-after']);
+    const status = statusCode ?? 0;
+    this.#options.log('warn', 'the control plane takes no link now', { status, waitMs });
+    this.#retryAfterMs = waitMs;
   }
 
   #open(url: URL, options: ClientOptions): LinkSocket {

@@ -21,7 +21,7 @@ export class LiveAgent {
   static async start(folder: string, engines: number): Promise<LiveAgent> {
     const control = await LiveControl.start(folder);
     const ticket = await control.joinToken();
-    const agent = new Program('agent/main.js', [
+    const agent = new Program('agent/program/main.js', [
       ...['--control', control.url, '--data', join(folder, 'agent'), '--join', ticket],
       ...['--name', 'bench', '--port', '0', '--engines', String(engines)],
     ]);

@@ -2,6 +2,7 @@ import { Engine } from '../../agent/engine/engine.ts';
 import type { ModelFiles } from '../../agent/engine/messages.ts';
 import { createNodeRuntime } from '../../agent/engine/model/runtime-node.ts';
 import { Recorder } from '../../agent/engine/observe/recorder.ts';
+import { letHeapGrow } from '../../agent/heap.ts';
 import { MIN_WINDOW_MS } from '../../protocol/limits.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { decodeWindow } from '../../protocol/sketch/codec.ts';
@@ -21,6 +22,8 @@ export interface AgentSetup {
 
 /** The agent's engine as its worker process runs it, with a profile, so that every answer is counted. */
 const { name, files, serving, observing, transport } = JSON.parse(process.argv[2]) as AgentSetup;
+// As an engine does when it begins to serve for a living.
+letHeapGrow();
 if (!observing) Recorder.prototype.answered = () => undefined;
 const windows: Uint8Array[] = [];
 const engine = new Engine({

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /** The processes this package is made of, beside this file's own build. */
 export const CONTROL_PROGRAM = fileURLToPath(new URL('../main.js', import.meta.url));
-export const AGENT_PROGRAM = fileURLToPath(new URL('../../agent/main.js', import.meta.url));
+export const AGENT_PROGRAM = fileURLToPath(new URL('../../agent/program/main.js', import.meta.url));
 
 /** The bundled example: models, their baseline and rows to send. Not built, so not in `dist`. */
 export const EXAMPLE = join(packageRoot(), 'control-plane/examples/mortgage');

@@ -5,7 +5,7 @@ import { WebSocketServer } from 'ws';
 import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
-import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
+import { MAX_FRAME_BYTES, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
 import { MonitoringReader } from '../decide/monitoring.ts';
 import { VersionShapes } from '../decide/version-shapes.ts';
@@ -24,6 +24,7 @@ import type { Store } from '../store/database.ts';
 import { type DesiredRow, envelopeOf } from '../store/desired.ts';
 import type { Trust } from '../trust/trust.ts';
 import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
+import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
@@ -45,6 +46,8 @@ export interface HubDeps {
   readonly log: Logger;
   /** Whom it lets in; default: whoever brings a token, of any protocol. */
   readonly admission?: AdmissionPolicy;
+  /** How many links it lets in; default `DEFAULT_ADMISSION_RATE`. */
+  readonly admissionRate?: AdmissionRate;
   readonly now?: () => number;
   readonly helloTimeoutMs?: number;
   readonly pingIntervalMs?: number;
@@ -77,7 +80,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const roster = new Roster((agent) => publisher.inForce(agent));
   const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
-    for (const row of rows) sessions.get(row.agentId)?.send(desiredMessage(row, trust));
+    for (const row of rows) sessions.get(row.agentId)?.desire(() => desiredMessage(row, trust));
   });
   const watch: Watch = new Watch({
     store,
@@ -176,7 +179,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       return;
     }
     const document = await publisher.current(agent);
-    if (document !== null) session.send(desiredMessage(document, trust));
+    if (document !== null) session.desire(() => desiredMessage(document, trust));
     await leases.greet(agent, session);
     fleet.wake();
   }
@@ -199,6 +202,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   }, DOWNLOAD_TOKEN_LIFE_MS / 2);
   const retention = keepWindows({ store, now, onFailure, keepMs: deps.keepWindowsMs });
 
+  const bucket = new AdmissionBucket(deps.admissionRate ?? DEFAULT_ADMISSION_RATE);
   const server = new WebSocketServer({
     noServer: true,
     // Windows are packed already; inflating on behalf of a stranger is a gift of memory.
@@ -223,6 +227,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
         socket.destroy();
         return;
       }
+      const waitMs = bucket.take(performance.now());
+      if (waitMs > 0) {
+        turnAway(socket, Math.ceil(waitMs));
+        return;
+      }
       server.handleUpgrade(request, socket, head, (accepted) => {
         sessions.open(new Session(accepted, sessionDeps));
       });
@@ -239,6 +248,15 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       await retention.close();
     },
   };
+}
+
+/** Before a WebSocket is made of it, which would cost more than the refusal. */
+function turnAway(socket: Duplex, waitMs: number): void {
+  const seconds = Math.ceil(waitMs / 1000);
+  socket.on('error', () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 503 Service Unavailable\r\nRetry-After: ${seconds}\r\n${RETRY_AFTER_MS_HEADER}: ${waitMs}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+  );
 }
 
 function desiredMessage(row: DesiredRow, trust: Trust): DesiredMessage {

@@ -8,18 +8,26 @@ import type { FleetDesk } from '../rollout/fleet.ts';
 import type { Roster } from '../rollout/roster.ts';
 import type { Store, Transaction } from '../store/database.ts';
 import { insertTrip } from '../store/guard-trips.ts';
-import { putReport } from '../store/reports.ts';
+import { putReports, type ReceivedReport } from '../store/reports.ts';
 
 /** Events of one host that are recorded in a minute. A host in a crash loop must not fill the disk. */
 export const MAX_EVENTS_PER_MINUTE = 60;
 /** Trips of one host that are recorded in a minute. Each comes again with the next report, so that none is lost. */
 export const MAX_TRIPS_PER_MINUTE = 60;
 
+/** Reports of one transaction. */
+const MAX_BATCH = 1_000;
+
+interface Waiting extends ReceivedReport {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
 export interface ReportsDeps {
   readonly store: Store;
-  readonly roster: Roster;
-  readonly driver: RolloutDriver;
-  readonly fleet: FleetDesk;
+  readonly roster: Pick<Roster, 'note'>;
+  readonly driver: Pick<RolloutDriver, 'onReport'>;
+  readonly fleet: Pick<FleetDesk, 'wake'>;
   readonly now: () => number;
   /** A detector on a host found that a model errs in another way. */
   readonly onHostDrift: (agent: AgentId, detail: string) => Promise<void>;
@@ -30,6 +38,8 @@ export class Reports {
   readonly #deps: ReportsDeps;
   /** Refusals already recorded, so that each is recorded once and not with every report. */
   readonly #refusals = new Map<AgentId, ReadonlySet<string>>();
+  readonly #waiting: Waiting[] = [];
+  #busy = false;
   readonly #events = new PerMinute(MAX_EVENTS_PER_MINUTE);
   readonly #trips = new PerMinute(MAX_TRIPS_PER_MINUTE);
   /** Trips that are in the record, so that a report that repeats them costs no write. */
@@ -39,44 +49,85 @@ export class Reports {
     this.#deps = deps;
   }
 
-  async take(agent: AgentId, report: ReportMessage): Promise<void> {
+  /** Resolves when it is in the database and everybody who waits for it has been told. */
+  take(agent: AgentId, report: ReportMessage): Promise<void> {
     const receivedAt = this.#deps.now();
-    const refused = refusalsIn(report);
-    const known = this.#refusals.get(agent) ?? new Set();
-    await this.#deps.store.write(async (tx) => {
-      await putReport(tx, agent, report, receivedAt);
-      for (const [key, detail] of refused) {
-        if (known.has(key)) continue;
-        const actor = `agent:${agent}` as const;
-        await record(tx, receivedAt, actor, 'agent.refused-version', `agent:${agent}`, detail);
-      }
-      await this.#recordTrips(tx, agent, report.trips ?? [], receivedAt);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ agent, report, receivedAt, resolve, reject });
+      if (!this.#busy) void this.#drain();
     });
-    this.#refusals.set(agent, new Set(refused.keys()));
-    this.#deps.roster.note(agent, report, receivedAt);
-    this.#deps.driver.onReport();
-    this.#deps.fleet.wake();
   }
 
+  async #drain(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting.length > 0) await this.#takeSome();
+    this.#busy = false;
+  }
+
+  /**
+   * Those that came while others were written go together, and rollouts are looked at once for all of them: a look is at
+   * every host, so that one for each report of a fleet would take the square of its size.
+   */
+  async #takeSome(): Promise<void> {
+    const batch = this.#nextBatch();
+    const known = new Map<AgentId, ReadonlySet<string>>();
+    try {
+      await this.#deps.store.write(async (tx) => {
+        await putReports(tx, batch);
+        for (const one of batch) await this.#recordRefusals(tx, one);
+        for (const one of batch) known.set(one.agent, await this.#recordTrips(tx, one));
+      });
+      for (const [agent, trips] of known) this.#tripsKnown.set(agent, trips);
+      for (const { agent, report, receivedAt } of batch) {
+        this.#refusals.set(agent, new Set(refusalsIn(report).keys()));
+        this.#deps.roster.note(agent, report, receivedAt);
+      }
+      this.#deps.driver.onReport();
+      this.#deps.fleet.wake();
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  /** In their order; an agent's second report waits for the next batch. */
+  #nextBatch(): Waiting[] {
+    const batch = new Map<AgentId, Waiting>();
+    let at = 0;
+    for (; at < this.#waiting.length && batch.size < MAX_BATCH; at += 1) {
+      const next = this.#waiting[at];
+      if (batch.has(next.agent)) break;
+      batch.set(next.agent, next);
+    }
+    this.#waiting.splice(0, at);
+    return [...batch.values()];
+  }
+
+  async #recordRefusals(tx: Transaction, { agent, report, receivedAt }: Waiting): Promise<void> {
+    const known = this.#refusals.get(agent);
+    for (const [key, detail] of refusalsIn(report)) {
+      if (known?.has(key)) continue;
+      const actor = `agent:${agent}` as const;
+      await record(tx, receivedAt, actor, 'agent.refused-version', `agent:${agent}`, detail);
+    }
+  }
+
+  /** The report's trips that are in the record then. */
   async #recordTrips(
     tx: Transaction,
-    agent: AgentId,
-    trips: readonly Trip[],
-    now: number,
-  ): Promise<void> {
-    const known = new Set(this.#tripsKnown.get(agent));
+    { agent, report: { trips = [] }, receivedAt }: Waiting,
+  ): Promise<ReadonlySet<string>> {
+    const before = this.#tripsKnown.get(agent);
+    const known = new Set<string>();
     for (const trip of trips) {
-      if (known.has(trip.id)) continue;
-      if (!this.#trips.allows(agent, now)) return;
+      if (before?.has(trip.id) !== true) {
+        if (!this.#trips.allows(agent, receivedAt)) continue;
+        if (await insertTrip(tx, agent, trip, receivedAt))
+          await recordTrip(tx, agent, trip, receivedAt);
+      }
       known.add(trip.id);
-      if (!(await insertTrip(tx, agent, trip, now))) continue;
-      const { breach, outcome, ...use } = trip;
-      const told = `${describeBreach(breach)}: ${describeOutcome(trip)}`;
-      const detail = { ...use, told, breach, outcome };
-      await record(tx, now, `agent:${agent}`, 'agent.guard-tripped', `agent:${agent}`, detail);
     }
-    // No more than the report has: what it no longer brings is not asked for again.
-    this.#tripsKnown.set(agent, new Set(trips.flatMap(({ id }) => (known.has(id) ? [id] : []))));
+    return known;
   }
 
   async event(agent: AgentId, event: EventMessage): Promise<void> {
@@ -89,6 +140,13 @@ export class Reports {
     );
     if (name === 'concept-drift') await this.#deps.onHostDrift(agent, detail);
   }
+}
+
+async function recordTrip(tx: Transaction, agent: AgentId, trip: Trip, now: number): Promise<void> {
+  const { breach, outcome, ...use } = trip;
+  const told = `${describeBreach(breach)}: ${describeOutcome(trip)}`;
+  const detail = { ...use, told, breach, outcome };
+  await record(tx, now, `agent:${agent}`, 'agent.guard-tripped', `agent:${agent}`, detail);
 }
 
 /** How many of something a host may bring in one minute. */

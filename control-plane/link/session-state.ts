@@ -156,6 +156,7 @@ export function retryAfterMs(code: LinkErrorCode): number | null {
     // Somebody else came with the same key: fighting over it helps nobody.
     replaced: 30_000,
     'hello-timeout': 1_000,
+    'too-slow': 5_000,
     'shutting-down': 1_000,
   };
   return RETRY_MS[code];

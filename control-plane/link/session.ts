@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
 import type { ResultMessage } from '../../protocol/command.ts';
+import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type LinkErrorCode, ProtocolError } from '../../protocol/error.ts';
 import { type Answer, type Frames, hashFrame, proveAnswer } from '../../protocol/handshake.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
-import { MAX_DETAIL_LENGTH } from '../../protocol/limits.ts';
+import { MAX_DETAIL_LENGTH, MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { SigningKey } from '../../protocol/signing.ts';
 import type { EventMessage, TelemetryMessage } from '../../protocol/telemetry.ts';
@@ -30,8 +31,11 @@ export const HELLO_TIMEOUT_MS = 10_000;
 export const PING_INTERVAL_MS = 15_000;
 /** Messages of one host that wait for their commit before its socket is read no further. */
 export const MAX_UNCOMMITTED = 256;
-/** A host that reads so slowly is dropped: desired state is a snapshot, it gets the latest later. */
-export const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
+/**
+ * What waits for a host that does not read: two documents of the largest size at most, since newer ones replace those that
+ * wait, and the answers to what it sends. Beyond it the link is closed.
+ */
+export const MAX_BUFFERED_BYTES = 3 * MAX_FRAME_BYTES;
 /** How long a refused host may take to close before the socket is cut. */
 const CLOSE_GRACE_MS = 1_000;
 /** WebSocket close code for "you broke a rule"; the reason is our own code. */
@@ -71,6 +75,8 @@ export class Session {
   #telemetryHeard = 0;
   #protocol = MIN_PROTOCOL_VERSION;
   #held = 0;
+  #nextDocument: (() => DesiredMessage) | null = null;
+  #isSendingDocument = false;
   readonly #challengeHash: Promise<Uint8Array>;
   /** What answers are signed with; null before a hello, and for an agent that asks for no proof. */
   #frames: Frames | null = null;
@@ -118,16 +124,39 @@ export class Session {
     this.#write(encodeDown(message));
   }
 
+  /**
+   * Sends a document. While an earlier one has not left this process only the latest waits, made when its turn comes: to
+   * a host that reads slowly, what is no longer wanted is not sent.
+   */
+  desire(document: () => DesiredMessage): void {
+    this.#nextDocument = document;
+    if (!this.#isSendingDocument) this.#sendDocument();
+  }
+
+  #sendDocument(): void {
+    const document = this.#nextDocument;
+    this.#nextDocument = null;
+    this.#isSendingDocument = document !== null;
+    if (document === null) return;
+    this.#write(encodeDown(document()), () => this.#sendDocument());
+  }
+
   /** Sends an answer that proves this control plane's key, to an agent that asked for it. */
   async answer(answer: Answer): Promise<void> {
     const frames = this.#frames;
     this.send(frames === null ? answer : await proveAnswer(this.#deps.key, frames, answer));
   }
 
-  #write(frame: Uint8Array): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(frame);
-    if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) this.#socket.terminate();
+  #write(frame: Uint8Array, onSent?: () => void): void {
+    const socket = this.#socket;
+    if (socket.readyState !== socket.OPEN) return;
+    socket.send(frame, onSent);
+    if (socket.bufferedAmount <= MAX_BUFFERED_BYTES) return;
+    this.#step(
+      { kind: 'denied', code: 'too-slow' },
+      `${socket.bufferedAmount} bytes wait to be read`,
+    );
+    socket.terminate();
   }
 
   replace(): void {

@@ -2,8 +2,8 @@ import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
-import { findAgent } from '../store/agents.ts';
-import { isAssigned } from '../store/assignments.ts';
+import { revokedAmong } from '../store/agents.ts';
+import { type Assignment, assignedAmong } from '../store/assignments.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
@@ -17,8 +17,8 @@ import {
 import { type Decoded, decodeOnGrids, foldWindow } from './fold.ts';
 import { type Refused, refused, refusedByTime } from './refuse.ts';
 
-/** Windows per transaction. One fsync for all of them; more would hold up reports and rollbacks. */
-export const MAX_GROUP = 256;
+/** Windows per transaction. One fsync for all of them; more would hold up links, reports and rollbacks. */
+export const MAX_GROUP = 64;
 /** How long the first window of a group waits for company. */
 const GROUP_WAIT_MS = 5;
 
@@ -153,22 +153,17 @@ export class Ingest {
       (item) => item.deployment,
       (name) => findDeployment(store.read, name),
     );
-    const agents = await this.#lookUp(
-      items,
-      (item) => item.agentId,
-      (id) => findAgent(store.read, id),
-    );
-    const assigned = await this.#lookUp(items, pairOf, async (_, { agentId, deployment }) =>
-      (await isAssigned(store.read, agentId, deployment)) ? true : null,
-    );
+    const revoked = await revokedAmong(store.read, [...new Set(items.map((item) => item.agentId))]);
+    const pairs = new Map(items.map((item) => [pairOf(item), item]));
+    const assigned = new Set((await assignedAmong(store.read, [...pairs.values()])).map(pairOf));
     const at = now();
     return (item) => {
       const { deployment, manifest, agentId, windowStartMs } = item;
       if (!deployments.has(deployment)) {
         return refused('unknown-deployment', `no deployment "${deployment}"`);
       }
-      const revokedAt = agents.get(agentId)?.revokedAt ?? null;
-      if (revokedAt !== null) {
+      const revokedAt = revoked.get(agentId);
+      if (revokedAt !== undefined) {
         return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
       }
       if (!assigned.has(pairOf(item))) {
@@ -185,11 +180,11 @@ export class Ingest {
   async #lookUp<T>(
     items: readonly TelemetryItem[],
     keyOf: (item: TelemetryItem) => string,
-    find: (key: string, item: TelemetryItem) => Promise<T | null>,
+    find: (key: string) => Promise<T | null>,
   ): Promise<Map<string, T>> {
     const found = new Map<string, T>();
-    for (const [key, item] of new Map(items.map((each) => [keyOf(each), each]))) {
-      const value = await find(key, item);
+    for (const key of new Set(items.map(keyOf))) {
+      const value = await find(key);
       if (value !== null) found.set(key, value);
     }
     return found;
@@ -231,7 +226,7 @@ function add(stored: Folded | null, window: WindowSketch, came: Uint8Array): Sum
   }
 }
 
-function pairOf({ agentId, deployment }: TelemetryItem): string {
+function pairOf({ agentId, deployment }: Assignment): string {
   return `${agentId} ${deployment}`;
 }
 

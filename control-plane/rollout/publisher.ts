@@ -101,13 +101,16 @@ export class Publisher {
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
     only: OneHost | null = null,
   ): Promise<Change<T>> {
-    const { rows, shortestLeaseMs, ...change } = await this.#store.write(async (tx) => {
+    const decide = async (tx: Transaction) => {
       const result = await work(tx);
       const { rows, shortestLeaseMs } = await this.#documents(tx, now, only);
       const generation = rows[0]?.generation ?? (await currentGeneration(tx));
       await after(tx, result, generation);
       return { result, generation, rows, shortestLeaseMs };
-    });
+    };
+    const { rows, shortestLeaseMs, ...change } = await (only === null
+      ? this.#store.writeFirst(decide)
+      : this.#store.write(decide));
     this.#shortestLeaseMs = shortestLeaseMs;
     for (const { agentId, generation, createdAt } of rows) {
       this.#inForce.set(agentId, { generation, requestedAtMs: createdAt });

@@ -1,4 +1,4 @@
-import { eq, gt } from 'drizzle-orm';
+import { and, eq, gt, isNotNull, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -56,6 +56,19 @@ export async function updateAgent(
 export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | null> {
   const [row] = await db.select().from(agents).where(eq(agents.id, id));
   return row ?? null;
+}
+
+/** When those of the agents that are out of service left it. */
+export async function revokedAmong(
+  db: Reader,
+  ids: readonly AgentId[],
+): Promise<Map<AgentId, number>> {
+  const wanted = sql`${agents.id} in (select value from json_each(${JSON.stringify(ids)}))`;
+  const rows = await db
+    .select({ id: agents.id, revokedAt: agents.revokedAt })
+    .from(agents)
+    .where(and(wanted, isNotNull(agents.revokedAt)));
+  return new Map(rows.map(({ id, revokedAt }) => [id, revokedAt ?? 0]));
 }
 
 export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise<AgentRow | null> {

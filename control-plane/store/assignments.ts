@@ -1,4 +1,4 @@
-import { and, eq } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { assignments } from './schema.ts';
@@ -19,15 +19,25 @@ export async function insertAssignments(
   }
 }
 
+/** Those of the pairs that a document of the agent names or named. */
+export async function assignedAmong(
+  db: Reader,
+  pairs: readonly Assignment[],
+): Promise<Assignment[]> {
+  const wanted = JSON.stringify(pairs.map(({ agentId, deployment }) => [agentId, deployment]));
+  return db
+    .select()
+    .from(assignments)
+    .where(
+      sql`(${assignments.agentId}, ${assignments.deployment}) in (select value ->> 0, value ->> 1 from json_each(${wanted}))`,
+    );
+}
+
 /** Whether a document of this agent names or named the deployment. */
 export async function isAssigned(
   db: Reader,
   agentId: AgentId,
   deployment: string,
 ): Promise<boolean> {
-  const [row] = await db
-    .select()
-    .from(assignments)
-    .where(and(eq(assignments.agentId, agentId), eq(assignments.deployment, deployment)));
-  return row !== undefined;
+  return (await assignedAmong(db, [{ agentId, deployment }])).length > 0;
 }

@@ -7,36 +7,72 @@ import { agents, refusals, reports } from './schema.ts';
 export type ReportRow = typeof reports.$inferSelect;
 export type RefusalRow = typeof refusals.$inferSelect;
 
-/** Replaces what is known of an agent by its full snapshot, and keeps each refusal in it. */
-export async function putReport(
+/** What an agent said of itself, and when it came. */
+export interface ReceivedReport {
+  readonly agent: AgentId;
+  readonly report: ReportMessage;
+  readonly receivedAt: number;
+}
+
+/** Rows of one statement: at most seven values each. */
+const ROWS_PER_INSERT = 500;
+
+/**
+ * Replaces what is known of each agent by its full snapshot, and keeps each refusal in it. An agent occurs once. Few
+ * statements for all of them: after a rollback thousands report at once.
+ */
+export async function putReports(
   tx: Transaction,
-  agentId: AgentId,
-  report: ReportMessage,
-  now: number,
+  received: readonly ReceivedReport[],
 ): Promise<void> {
-  const { observed, applied, at } = report;
-  await tx
-    .update(agents)
-    .set({
-      lastSeenAt: now,
-      observedGeneration: observed,
-      appliedGeneration: applied,
-      stale: report.stale === true,
-      appliedAt: sql`case when ${agents.appliedGeneration} = ${applied} then ${agents.appliedAt} else ${now} end`,
-    })
-    .where(eq(agents.id, agentId));
-  await tx.delete(reports).where(eq(reports.agentId, agentId));
-  for (const { name: deployment, arms, lease = null } of report.deployments) {
-    await tx.insert(reports).values({ agentId, deployment, arms, lease, at, receivedAt: now });
-    for (const arm of arms) {
+  const stamps = received.map(({ agent, report, receivedAt }) => {
+    const { observed, applied, stale } = report;
+    return [agent, receivedAt, observed, applied, stale === true ? 1 : 0];
+  });
+  await tx.run(sql`
+    update ${agents} set
+      last_seen_at = said.at,
+      observed_generation = said.observed,
+      applied_generation = said.applied,
+      applied_at = case when applied_generation = said.applied then applied_at else said.at end,
+      stale = said.stale
+    from (
+      select value ->> 0 as id, value ->> 1 as at, value ->> 2 as observed, value ->> 3 as applied, value ->> 4 as stale
+      from json_each(${JSON.stringify(stamps)})
+    ) as said
+    where agents.id = said.id`);
+  const ids = JSON.stringify(received.map(({ agent }) => agent));
+  await tx.delete(reports).where(sql`${reports.agentId} in (select value from json_each(${ids}))`);
+  const rows = received.flatMap(({ agent: agentId, report, receivedAt }) =>
+    report.deployments.map(
+      ({ name: deployment, arms, lease = null }): ReportRow => ({
+        ...{ agentId, deployment, arms, lease, at: report.at, receivedAt },
+      }),
+    ),
+  );
+  for (const some of chunks(rows)) await tx.insert(reports).values(some);
+  for (const some of chunks(received.flatMap(refusalsIn))) {
+    await tx.insert(refusals).values(some).onConflictDoNothing();
+  }
+}
+
+function refusalsIn({ agent: agentId, report, receivedAt: at }: ReceivedReport): RefusalRow[] {
+  return report.deployments.flatMap(({ name: deployment, arms }) =>
+    arms.flatMap((arm): RefusalRow[] => {
       // A pinned version stays wanted, so that each report repeats its refusal: kept, it would be
       // held against a rollout of that version that has only just asked anew.
-      if (arm.state !== 'refused' || arm.arm === 'pinned') continue;
+      if (arm.state !== 'refused' || arm.arm === 'pinned') return [];
       const { manifest, code, detail } = arm;
-      const refusal = { agentId, deployment, manifest, code, detail, at: now };
-      await tx.insert(refusals).values(refusal).onConflictDoNothing();
-    }
-  }
+      return [{ agentId, deployment, manifest, code, detail, at }];
+    }),
+  );
+}
+
+function chunks<T>(rows: readonly T[]): T[][] {
+  const count = Math.ceil(rows.length / ROWS_PER_INSERT);
+  return Array.from({ length: count }, (_, at) =>
+    rows.slice(at * ROWS_PER_INSERT, (at + 1) * ROWS_PER_INSERT),
+  );
 }
 
 /** What all agents last said of a deployment. */

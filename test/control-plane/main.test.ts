@@ -88,6 +88,7 @@ test('the command line', () => {
     hostNames: ['a.example'],
     printToken: false,
     admission: { requireApproval: false, minProtocol: 1 },
+    admissionRate: { perSecond: 400, burst: 400 },
   });
   const tls = ['--tls-cert', '/c.pem', '--tls-key', '/k.pem'];
   expect(
@@ -98,6 +99,7 @@ test('the command line', () => {
   });
   expect(() => parseControlConfig(tls.slice(0, 2))).toThrow('--tls-cert needs --tls-key');
   expect(() => parseControlConfig(['--min-agent-protocol', '4'])).toThrow('min-agent-protocol');
+  expect(() => parseControlConfig(['--links-per-second', '0'])).toThrow('links-per-second');
   expect(() => parseControlConfig(['--port', '65536'])).toThrow('port');
   expect(() => parseControlConfig(['--nonsense'])).toThrow('nonsense');
 });

@@ -35,7 +35,7 @@ export class TestPool {
     this.#remove = folder.remove;
     const journalFolder = join(folder.path, 'engines');
     mkdirSync(journalFolder);
-    const path = resolve(import.meta.dirname, '../../dist/agent/main.js');
+    const path = resolve(import.meta.dirname, '../../dist/agent/program/main.js');
     this.pool = new EnginePool({
       engines: 1,
       hangTimeoutMs: null,

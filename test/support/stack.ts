@@ -152,7 +152,7 @@ export class Stack {
   ): Program {
     const join_ = token === null ? [] : ['--join', token];
     const data = join(this.folder, name);
-    return new Program('agent/main.js', [
+    return new Program('agent/program/main.js', [
       ...['--control', controlUrl, '--data', data, '--name', name, '--port', String(port)],
       ...['--grpc-port', '0', '--metrics-port', '0'],
       ...['--engines', String(engines), ...join_],

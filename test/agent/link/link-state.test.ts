@@ -6,6 +6,7 @@ import {
   nextLinkState,
   reconnectDelayMs,
   waitAfterRefusalMs,
+  waitAfterTurnedAwayMs,
 } from '../../../agent/link/link-state.ts';
 
 const EVENTS: readonly LinkEvent[] = [
@@ -128,4 +129,13 @@ it('HELLO-12: a refusal that nobody proved is not for good, and holds an agent f
   expect(waitAfterRefusalMs(null, false)).toBe(0);
   expect(waitAfterRefusalMs(30_000, false)).toBe(30_000);
   expect(waitAfterRefusalMs(3_600_000, false)).toBe(30_000);
+});
+
+it('LINK-8: a full control plane is waited for by milliseconds, else by seconds, for a minute at most', () => {
+  expect(waitAfterTurnedAwayMs('1500', '2')).toBe(1_500);
+  expect(waitAfterTurnedAwayMs(undefined, '2')).toBe(2_000);
+  expect(waitAfterTurnedAwayMs('soon', '2')).toBe(2_000);
+  expect(waitAfterTurnedAwayMs('3600000', undefined)).toBe(60_000);
+  expect(waitAfterTurnedAwayMs('-1', 'Fri, 27 Nov 2026 08:00:00 GMT')).toBe(0);
+  expect(waitAfterTurnedAwayMs(undefined, undefined)).toBe(0);
 });

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +9,7 @@ import { Link, type LinkOptions } from '../../../agent/link/link.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
 import { TrustStore } from '../../../agent/link/trust-store.ts';
 import { helloTranscript } from '../../../protocol/hello.ts';
+import { RETRY_AFTER_MS_HEADER } from '../../../protocol/limits.ts';
 import { generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
 import { rootFingerprint } from '../../../protocol/trust/root.ts';
 import { encodeUp } from '../../../protocol/wire.ts';
@@ -54,9 +57,9 @@ async function joinToken(root = control.roots[0]): Promise<string> {
   return `dlj_${'0'.repeat(8)}_${'1'.repeat(64)}_${fingerprint}`;
 }
 
-function start(token: string | null): void {
+function start(token: string | null, controlUrl = control.url): void {
   const options: LinkOptions = {
-    controlUrl: control.url,
+    controlUrl,
     identity,
     trust,
     outbox,
@@ -211,6 +214,26 @@ describe('a host that has joined', () => {
     control.hangUp();
     await control.until(() => control.connections === 2);
     expect(performance.now() - refusedAt).toBeGreaterThan(590);
+  });
+
+  it('LINK-8: comes back as late as a full control plane says', async () => {
+    const asked: number[] = [];
+    const front = createServer((socket) => {
+      asked.push(performance.now());
+      if (asked.length > 1) socket.pipe(connect(Number(new URL(control.url).port))).pipe(socket);
+      else
+        socket.end(
+          `HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n${RETRY_AFTER_MS_HEADER}: 400\r\nContent-Length: 0\r\n\r\n`,
+        );
+    }).listen(0, '127.0.0.1');
+    await once(front, 'listening');
+    start(await joinToken(), `http://127.0.0.1:${(front.address() as AddressInfo).port}`);
+    await control.until(() => control.connections === 1);
+    expect(asked[1] - asked[0]).toBeGreaterThanOrEqual(399);
+    const detail = '{"status":503,"waitMs":400}';
+    expect(logged).toContainEqual({ message: 'the control plane takes no link now', detail });
+    link.stop();
+    front.close();
   });
 
   it('TELEM-6: sends what waits in the outbox, and again on the next link what was not acknowledged', async () => {

@@ -132,3 +132,34 @@ test('the signing key is made once, for its owner only', async () => {
   expect(second.keyId).toBe(first.keyId);
   expect((await stat(join(dir, 'signing-key.json'))).mode & 0o077).toBe(0);
 });
+
+test('a long queue of writes leaves the event loop its turns', async () => {
+  const writes = Array.from({ length: 400 }, () =>
+    store.write(async (tx) => {
+      for (let at = 0; at < 5; at += 1) await nextGeneration(tx);
+    }),
+  );
+  let ended = false;
+  const all = Promise.all(writes).then(() => {
+    ended = true;
+  });
+  let turns = 0;
+  while (!ended) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns += 1;
+  }
+  await all;
+  // Worked off in one go it would be two: before the first commit and after the last.
+  expect(turns).toBeGreaterThan(5);
+});
+
+test('what goes first is done before writes that wait, and after the one under way', async () => {
+  const order: string[] = [];
+  const note = (name: string) => async () => {
+    order.push(name);
+  };
+  const writes = ['a', 'b', 'c'].map((name) => store.write(note(name)));
+  await Promise.all([...writes, store.writeFirst(note('rollback'))]);
+  expect(order).toHaveLength(4);
+  expect(order.indexOf('rollback')).toBeLessThan(order.indexOf('c'));
+});
