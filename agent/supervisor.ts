@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { DesiredMessage } from '../protocol/desired.ts';
-import type { Monitoring } from '../protocol/monitoring.ts';
+import type { LeaseMessage } from '../protocol/lease.ts';
 import { fingerprintOf } from '../protocol/signing.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { Accounts } from './accounts.ts';
@@ -26,6 +26,8 @@ import { MetricsServer } from './metrics/server.ts';
 import { Convergence } from './rollout/convergence.ts';
 import { DesiredGate, Equivocation } from './rollout/desired-gate.ts';
 import { DesiredStore } from './rollout/desired-store.ts';
+import { ExpiryWatch } from './rollout/expiry-watch.ts';
+import { RestraintDesk } from './rollout/restraint-desk.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
 import { VersionShelf } from './rollout/version-shelf.ts';
 import { ArtifactStore } from './store/artifacts.ts';
@@ -54,6 +56,8 @@ interface Opened {
  *     engines ── windows ──▶ window keeper ──▶ outbox (disk) ──▶ link ── ack ──▶ outbox
  *     engines ── answered rows, labels ──▶ label desk (disk) ── windows of labels ──▶ window keeper
  *     engines ── deaths ──▶ convergence ── refused version ──▶ report
+ *     engines ── guard tripped ──▶ restraint desk (disk) ──▶ engines, convergence ──▶ report
+ *     link ── lease ──▶ restraint desk (disk) ── lapsed ──▶ engines, report
  */
 export class Supervisor {
   readonly #config: AgentConfig;
@@ -67,8 +71,9 @@ export class Supervisor {
   readonly #desiredStore: DesiredStore;
   readonly #trust: TrustStore;
   readonly #gate: DesiredGate;
-  #expiry: NodeJS.Timeout | null = null;
+  readonly #expiry: ExpiryWatch;
   readonly #pool: EnginePool;
+  readonly #restraints: RestraintDesk;
   readonly #convergence: Convergence;
   readonly #commands: CommandRunner;
   readonly #link: Link | null;
@@ -125,6 +130,11 @@ export class Supervisor {
       agent: () => identity.agent,
       labels: config.labels,
     });
+    this.#expiry = new ExpiryWatch((detail) => {
+      log.error({ detail }, 'stale');
+      this.#event('stale', detail);
+      this.#convergence.report();
+    });
     this.#windows = new WindowKeeper({
       outbox,
       clockAheadMs: () => this.#link?.clockAheadMs ?? null,
@@ -141,7 +151,7 @@ export class Supervisor {
     });
     this.#labels = new LabelDesk({
       folder: join(config.dataFolder, 'decisions'),
-      monitoringOf: (deployment) => this.#monitoringOf(deployment),
+      monitoringOf: (deployment) => this.#convergence.monitoringOf(deployment),
       onWindow: (window) => this.#windows.keep(window),
       onDrift: (detail) => {
         log.warn({ detail }, 'concept drift');
@@ -150,6 +160,7 @@ export class Supervisor {
       log: (level, message, detail) => log[level](detail, message),
     });
     this.#pool = this.#createPool(program);
+    this.#restraints = this.#createRestraints();
     this.#convergence = this.#createConvergence();
     this.#accounts = new Accounts({
       ledger,
@@ -177,6 +188,7 @@ export class Supervisor {
       hangTimeoutMs,
       onWindow: (window) => this.#windows.keep(window),
       onDecisions: (batch) => this.#labels.decided(batch),
+      onTrip: (trip) => this.#restraints.took(trip),
       onDeath: (death) => this.#engineDied(death),
       onStartFailed: (detail) => {
         this.#log.warn({ detail }, 'engine not started');
@@ -189,10 +201,16 @@ export class Supervisor {
     });
   }
 
-  /** Null: not served here. */
-  #monitoringOf(deployment: string): Monitoring | null {
-    const plan = this.#convergence.serving?.deployments.find(({ name }) => name === deployment);
-    return plan === undefined ? null : (plan.monitoring ?? {});
+  #createRestraints(): RestraintDesk {
+    return new RestraintDesk({
+      folder: this.#config.dataFolder,
+      restrain: (restraints) => this.#pool.restrain(restraints),
+      serving: () => this.#convergence.serving,
+      onTripped: () => this.#convergence.restrained(),
+      onLeases: () => this.#convergence.report(),
+      onLapsed: (detail) => this.#event('lease-lapsed', detail),
+      log: (level, message, detail) => this.#log[level](detail, message),
+    });
   }
 
   #createConvergence(): Convergence {
@@ -206,6 +224,7 @@ export class Supervisor {
       pool: this.#pool,
       shelf,
       memory: new ServingMemory(this.#desiredStore),
+      restraints: this.#restraints,
       engines: config.engines,
       cores: config.cores,
       repositoryControl: config.repositoryControl,
@@ -244,6 +263,8 @@ export class Supervisor {
       serving: () => this.#servingUrl,
       generation: () => this.#convergence.generation,
       onDesired: (message) => this.#enqueueDesired(message),
+      onLease: (message) => this.#enqueueLease(message),
+      onClock: (serverTimeMs, agoMs) => this.#restraints.welcomed(serverTimeMs, agoMs),
       onCommand: (message) => this.#commands.run(message),
       onToken: (token) => {
         this.#downloadToken = token;
@@ -279,12 +300,13 @@ export class Supervisor {
 
   async #restore(): Promise<void> {
     if (this.#identity.agent === null) return;
+    await this.#restraints.load();
     const lastGood = await this.#desiredStore.loadLastGood();
     const desired = await this.#gate.restore().catch((error: unknown) => {
       this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
       return null;
     });
-    if (desired !== null) this.#watchExpiry(desired.desired.expiresAt);
+    if (desired !== null) this.#expiry.follow(desired.desired);
     await this.#convergence.restore(lastGood, desired);
   }
 
@@ -299,6 +321,16 @@ export class Supervisor {
       });
   }
 
+  /** Behind the documents that came before it: it renews what the newest of them says. */
+  #enqueueLease(message: LeaseMessage): void {
+    this.#accepting = this.#accepting
+      .then(() => this.#gate.renewal(message))
+      .then((renewal) => this.#restraints.renewed(renewal, this.#convergence.settled))
+      .catch((error: unknown) => {
+        this.#log.warn({ reason: messageOf(error) }, 'renewal of leases refused');
+      });
+  }
+
   async #accept(message: DesiredMessage): Promise<void> {
     if (this.#stopping) return;
     const taken = await this.#gate.take(message);
@@ -306,22 +338,9 @@ export class Supervisor {
       this.#convergence.report();
       return;
     }
-    this.#watchExpiry(taken.accepted.desired.expiresAt);
+    this.#expiry.follow(taken.accepted.desired);
     void this.#convergence.want(taken.accepted);
     await taken.saved;
-  }
-
-  /** Frozen: somebody withholds newer documents, or the control plane is away. What runs goes on. */
-  #watchExpiry(expiresAt: number): void {
-    if (this.#expiry !== null) clearTimeout(this.#expiry);
-    // Past 2^31 ms a timer fires at once.
-    const waitMs = Math.min(Math.max(expiresAt - Date.now(), 0), 2 ** 31 - 1);
-    this.#expiry = setTimeout(() => {
-      const detail = `STALE: the desired state expired at ${new Date(expiresAt).toISOString()}; what runs goes on, and nothing new is installed`;
-      this.#log.error({ detail }, 'stale');
-      this.#event('stale', detail);
-      this.#convergence.report();
-    }, waitMs);
   }
 
   #engineDied(death: EngineDeath): void {
@@ -346,6 +365,7 @@ export class Supervisor {
       outbox: this.telemetry,
       egress: this.#ledger.egress,
       labels: this.#labels.figures,
+      restraints: this.#restraints.figures,
       connections: this.#pool.connections,
       supervisor: { rssBytes: rss, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 },
     };
@@ -362,10 +382,11 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#convergence.stop();
-    if (this.#expiry !== null) clearTimeout(this.#expiry);
+    this.#expiry.stop();
     this.#commands.stop();
     this.#metrics?.close();
     await this.#pool.stop();
+    await this.#restraints.stop();
     await this.#labels.stop();
     await this.#windows.settled();
     this.#link?.stop();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { guardSchema } from './guard.ts';
 import {
   agentIdSchema,
   armSchema,
@@ -7,6 +8,7 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from './ids.ts';
+import { leaseSchema } from './lease.ts';
 import { MAX_ARMS, MAX_DEPLOYMENTS_PER_AGENT, MAX_WINDOW_MS, MIN_WINDOW_MS } from './limits.ts';
 import { monitoringSchema } from './monitoring.ts';
 import { servingSchema } from './serving.ts';
@@ -22,6 +24,11 @@ export const desiredArmSchema = z.object({
   manifest: digestSchema,
   /** Part of this agent's traffic, 0 to 1. Shares of a deployment add up to 1. */
   share: z.number().min(0).max(1),
+  /**
+   * When somebody decided that this version shall serve here; absent without a guard. What a guard took back comes back
+   * with a newer decision, and with no document that only repeats the same one.
+   */
+  decidedAt: timestampSchema.optional(),
 });
 export type DesiredArm = z.infer<typeof desiredArmSchema>;
 
@@ -33,6 +40,10 @@ export const desiredDeploymentSchema = z
     serving: servingSchema.default({}),
     /** How to watch it; absent in what older control planes signed. */
     monitoring: monitoringSchema.default({}),
+    /** When the host takes an arm back by itself; absent: never. */
+    guard: guardSchema.optional(),
+    /** How long it may serve without a word from the control plane; absent: for ever. */
+    lease: leaseSchema.optional(),
     arms: z.array(desiredArmSchema).min(1).max(MAX_ARMS),
   })
   .refine((d) => sharedOnce(d.arms), { message: 'an arm is named twice' })

@@ -3,6 +3,7 @@ import { commandMessageSchema } from './command.ts';
 import { desiredMessageSchema } from './desired.ts';
 import { refusedMessageSchema } from './error.ts';
 import { challengeMessageSchema, pendingMessageSchema, welcomeMessageSchema } from './hello.ts';
+import { leaseMessageSchema } from './lease.ts';
 import { ackMessageSchema } from './telemetry.ts';
 
 /** Everything the control plane says to an agent. */
@@ -12,6 +13,7 @@ export const downMessageSchema = z.discriminatedUnion('kind', [
   pendingMessageSchema,
   desiredMessageSchema,
   commandMessageSchema,
+  leaseMessageSchema,
   ackMessageSchema,
   refusedMessageSchema,
 ]);

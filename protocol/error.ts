@@ -17,6 +17,8 @@ export const refusalCodeSchema = z.enum([
   'engine-crashed',
   /** No release that the pinned root stands behind covers it here. */
   'not-released',
+  /** It served here, and passed a threshold of its deployment's guard. */
+  'guard-tripped',
 ]);
 export type RefusalCode = z.infer<typeof refusalCodeSchema>;
 

@@ -98,6 +98,13 @@ export const MAX_LOOKUP_COLUMNS = 512;
 /** Rows of features that one engine keeps: at 20 columns about 1 GB, so more is a mistake. */
 export const MAX_LOOKUP_CACHE_ENTRIES = 1_000_000;
 
+/** Trips of guards in a report: those in force, and the latest of the others. */
+export const MAX_REPORTED_TRIPS = 64;
+
+/** Shortest and longest lease. A link that was cut is back within 30 s; a month offline is as good as for ever. */
+export const MIN_LEASE_MS = 2_000;
+export const MAX_LEASE_MS = 31 * 86_400_000;
+
 /** Roots in a challenge: the newest of the chain. An agent that is further behind joins anew. */
 export const MAX_ROOTS = 64;
 

@@ -7,8 +7,10 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from './ids.ts';
-import { MAX_DEPLOYMENTS_PER_AGENT, MAX_REPORTED_ARMS } from './limits.ts';
+import { reportedLeaseSchema } from './lease.ts';
+import { MAX_DEPLOYMENTS_PER_AGENT, MAX_REPORTED_ARMS, MAX_REPORTED_TRIPS } from './limits.ts';
 import { placementSchema } from './serving.ts';
+import { tripSchema } from './trip.ts';
 
 const armBase = { arm: armSchema, version: versionNumberSchema, manifest: digestSchema };
 
@@ -34,6 +36,8 @@ export type ReportedArm = z.infer<typeof reportedArmSchema>;
 export const reportedDeploymentSchema = z.object({
   name: nameSchema,
   arms: z.array(reportedArmSchema).max(MAX_REPORTED_ARMS),
+  /** Absent where the deployment has no lease. */
+  lease: reportedLeaseSchema.optional(),
 });
 
 export type ReportedDeployment = z.infer<typeof reportedDeploymentSchema>;
@@ -49,5 +53,7 @@ export const reportMessageSchema = z.object({
   /** Its desired state has expired: what ran goes on, and nothing new is installed. */
   stale: z.boolean().optional(),
   deployments: z.array(reportedDeploymentSchema).max(MAX_DEPLOYMENTS_PER_AGENT),
+  /** What guards took back, in force or not, newest last: told again in each report, and counted once by its id. */
+  trips: z.array(tripSchema).max(MAX_REPORTED_TRIPS).optional(),
 });
 export type ReportMessage = z.infer<typeof reportMessageSchema>;

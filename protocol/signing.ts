@@ -21,7 +21,16 @@ export const envelopeSchema = z.object({
 export type Envelope = z.infer<typeof envelopeSchema>;
 
 /** What a signature is for. Part of the signed bytes, so that one kind can't be passed off as another. */
-export type SigningDomain = 'desired' | 'desired-batch' | 'download' | 'release' | 'root';
+export type SigningDomain =
+  | BatchedDomain
+  | 'desired-batch'
+  | 'lease-batch'
+  | 'download'
+  | 'release'
+  | 'root';
+
+/** Of what one signature may cover many. */
+export type BatchedDomain = 'desired' | 'lease';
 
 export interface SigningKey {
   readonly keyId: string;
@@ -108,15 +117,21 @@ export async function open(
   return envelope.payload;
 }
 
-/** Null for an inclusion that fits no tree. Only desired state is signed in batches. */
+/** The purpose that the root of a batch is signed for. */
+export const BATCH_OF = {
+  desired: 'desired-batch',
+  lease: 'lease-batch',
+} as const satisfies Record<BatchedDomain, SigningDomain>;
+
+/** Null for an inclusion that fits no tree, and for what is not signed in batches. */
 async function signedMessage(
   domain: SigningDomain,
   { payload, inclusion }: Envelope,
 ): Promise<Uint8Array | null> {
   if (inclusion === undefined) return inDomain(domain, payload);
-  if (domain !== 'desired') return null;
+  if (domain !== 'desired' && domain !== 'lease') return null;
   const root = await rootOfInclusion(payload, inclusion);
-  return root === null ? null : inDomain('desired-batch', batchStatement(inclusion.size, root));
+  return root === null ? null : inDomain(BATCH_OF[domain], batchStatement(inclusion.size, root));
 }
 
 /** The bytes that a signature is made over. */

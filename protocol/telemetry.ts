@@ -61,6 +61,8 @@ export const eventMessageSchema = z.object({
     /** Two documents of one generation, both signed: the evidence is on the host. */
     'equivocation',
     'concept-drift',
+    /** A deployment went on without a lease, or stopped for want of one, while nobody could be told. */
+    'lease-lapsed',
   ]),
   detail: detailSchema,
 });

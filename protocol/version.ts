@@ -6,7 +6,7 @@
  * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
  * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
  *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
- *    state signed in batches; `stale`
+ *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports
  */
 export const PROTOCOL_VERSION = 3;
 
@@ -24,3 +24,6 @@ export const PENDING_SINCE = 3;
 
 /** From which version on an agent reads documents that are signed in a batch, and what is released. */
 export const BATCHES_SINCE = 3;
+
+/** From which version on an agent reads renewals of leases: an older one would drop the link. */
+export const LEASES_SINCE = 3;

@@ -46,7 +46,8 @@ const READS_ENVIRONMENT = /^(agent|control-plane)\/(main|config)\.ts$|^control-p
 const PURE = [
   /^protocol\//,
   /^(?!control-plane\/cli\/).*-state\.ts$/,
-  /^agent\/rollout\/(serving-plan|fallback|blame|repository-control|models-to-open|engines-wanted)\.ts$/,
+  /^agent\/engine\/restraints\.ts$/,
+  /^agent\/rollout\/(serving-plan|standby|fallback|blame|repository-control|models-to-open|engines-wanted)\.ts$/,
   /^agent\/engine\/(snapshot|host|posted-label|pool\/(prepare|counters|restart-delay|refusal-bytes|watchdog|engine-death))\.ts$/,
   /^agent\/metrics\/(exposition|latency-buckets)\.ts$/,
   /^agent\/engine\/model\/batch(-(queue|deadlines|concat))?\.ts$/,

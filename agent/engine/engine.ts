@@ -1,5 +1,6 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { executionOf } from '../../protocol/serving.ts';
+import type { Breach } from '../../protocol/trip.ts';
 import { messageOf, Refusal } from '../error.ts';
 import type { DecisionBatch } from './decision-batch.ts';
 import { DecisionFeed } from './decision-feed.ts';
@@ -9,19 +10,28 @@ import { type FeatureServerUrls, FeatureSteps } from './features/feature-steps.t
 import type { EngineHost } from './host.ts';
 import type { ComputeJournal } from './journal.ts';
 import { LiveArms, type RetiredArm } from './live-arms.ts';
-import type { ModelToOpen, PreparedModel, ServingPlan, WindowMessage } from './messages.ts';
+import type {
+  EngineTrip,
+  ModelToOpen,
+  PlannedArm,
+  PreparedModel,
+  ServingPlan,
+  WindowMessage,
+} from './messages.ts';
 import { admit, type HostShare } from './model/admission.ts';
 import type { Runtime } from './model/runtime.ts';
 import type { Slot } from './model/slot.ts';
 import { CostMeter } from './observe/cost.ts';
 import type { Recorder } from './observe/recorder.ts';
 import { OpenSlots } from './open-slots.ts';
+import { everyArmOf, RestrainedState } from './restrained-state.ts';
+import { type Restraints, tripKey } from './restraints.ts';
 import { closeGrpcServer, closeIdleGrpc, createGrpcServer } from './serve/grpc/grpc-server.ts';
 import { acceptHttp, closeHttpServer, createHttpServer } from './serve/http-server.ts';
 import { InferHandler } from './serve/infer-handler.ts';
 import { type AnsweredJob, Inference, type WaitingObserver } from './serve/inference.ts';
 import { createOipApp } from './serve/oip-app.ts';
-import type { ServedDeployment, ServingState } from './serve/routing.ts';
+import type { ServedArm, ServedDeployment } from './serve/routing.ts';
 import type { EngineEgress, EngineSnapshot } from './snapshot.ts';
 import { type TraceOptions, Tracer } from './trace/tracer.ts';
 import { WindowClock } from './window-clock.ts';
@@ -37,6 +47,8 @@ export interface EngineOptions {
   readonly onWindow: (window: WindowMessage) => void;
   /** Takes what is remembered of answered rows until their labels come; absent: nothing is. */
   readonly onDecisions?: (batch: DecisionBatch) => void;
+  /** Told when a guard has taken an arm back here: it is out already. */
+  readonly onTrip?: (trip: EngineTrip) => void;
   /** The host this engine is one of several of; null: it is alone. */
   readonly host?: EngineHost;
   /** Told which connections wait on a model that computes beside the serving thread. */
@@ -84,12 +96,12 @@ export class Engine {
   /** Arms that are no longer served and still owe answers. */
   readonly #retired = new Set<Promise<void>>();
   #plan: ServingPlan | null = null;
-  #state: ServingState = { generation: 0, deployments: new Map() };
+  readonly #serving = new RestrainedState();
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#slots = new OpenSlots((model) => admit(options.runtime, model, options.share));
-    const state = () => this.#state;
+    const state = () => this.#serving.state;
     const waiting = options.waiting ?? null;
     const { ordinal, traces = null, featureServers = new Map() } = options;
     this.#tracer = traces === null ? null : new Tracer(traces, options.version, ordinal);
@@ -114,6 +126,8 @@ export class Engine {
     this.#meter = new CostMeter({ perHour, engines: share.engines }, performance.now());
     this.#arms = new LiveArms(options.journal ?? null, steps, this.#features, {
       ...{ queue: this.#evaluations, meter: this.#meter, host: steps },
+      breached: (deployment, arm, breach, decision) =>
+        this.#breached(deployment, arm, breach, decision),
     });
     this.#clock = new WindowClock(engine, (windowMs, startMs) => this.#cut(windowMs, startMs));
     const { maxBodyBytes, version } = options;
@@ -176,21 +190,43 @@ export class Engine {
       return slot;
     });
     this.#clock.agentTag = plan.agent.slice(4, 16);
-    const before = this.#state;
+    const before = this.#serving.planned;
     const deployments = new Map<string, ServedDeployment>();
-    for (const { name, windowMs, serving, unloaded = [] } of plan.deployments) {
+    for (const { name, windowMs, serving, guard, unloaded = [] } of plan.deployments) {
       const window = this.#clock.open(windowMs);
       const timeoutUs = serving.batching?.timeoutUs ?? null;
-      const arms = served.get(name) ?? [];
-      for (const { recorder, slot, arm } of arms) this.#decisions?.follow(recorder, slot, arm);
-      deployments.set(name, { name, windowMs, window, timeoutUs, arms, unloaded });
+      const { arms, standby } = served.get(name) ?? { arms: [], standby: null };
+      const withoutLastGood = guard?.withoutLastGood ?? 'serve';
+      const policy = { standby, withoutLastGood, closed: null };
+      const deployment = { name, windowMs, window, timeoutUs, arms, unloaded, ...policy };
+      for (const { recorder, slot, arm } of everyArmOf(deployment)) {
+        this.#decisions?.follow(recorder, slot, arm);
+      }
+      deployments.set(name, deployment);
     }
-    this.#state = { generation: plan.generation, deployments };
+    this.#serving.plan(plan.generation, deployments);
     this.#plan = plan;
     this.#cutResized(before);
     for (const arm of retired) this.#retire(arm);
     this.#clock.keepOnly(new Set(plan.deployments.map(({ windowMs }) => windowMs)));
     this.#slots.keepOnly(named);
+  }
+
+  /** From now on this may not serve; replaces what was said before. */
+  restrain(restraints: Restraints): void {
+    this.#serving.restrain(restraints);
+  }
+
+  #breached(
+    deployment: string,
+    { arm, version, manifest, decidedAt }: PlannedArm,
+    breach: Breach,
+    decision: string | null,
+  ): void {
+    const use = { deployment, arm, version, manifest, decidedAt };
+    this.#serving.trip(tripKey(deployment, use));
+    const { generation } = this.#serving.state;
+    this.#options.onTrip?.({ ...use, generation, at: Date.now(), breach, decision });
   }
 
   /** An arm that lost its place is cut when the answers it still owed have been counted. */
@@ -207,12 +243,14 @@ export class Engine {
   }
 
   /** What was counted under the old length of a window is not part of a new one. */
-  #cutResized(before: ServingState): void {
+  #cutResized(before: ReadonlyMap<string, ServedDeployment>): void {
     this.#settle();
-    for (const { name, windowMs, window, arms } of before.deployments.values()) {
-      const now = this.#state.deployments.get(name);
+    for (const deployment of before.values()) {
+      const { name, windowMs, window } = deployment;
+      const now = this.#serving.planned.get(name);
       if (now === undefined || now.windowMs === windowMs) continue;
-      for (const { recorder } of arms) this.#emit(recorder, window.startMs, windowMs);
+      for (const { recorder } of everyArmOf(deployment))
+        this.#emit(recorder, window.startMs, windowMs);
     }
   }
 
@@ -224,9 +262,9 @@ export class Engine {
 
   #cut(windowMs: number, startMs: number): void {
     this.#settle();
-    for (const deployment of this.#state.deployments.values()) {
+    for (const deployment of this.#serving.planned.values()) {
       if (deployment.windowMs !== windowMs) continue;
-      for (const arm of deployment.arms) this.#emit(arm.recorder, startMs, windowMs);
+      for (const arm of everyArmOf(deployment)) this.#emit(arm.recorder, startMs, windowMs);
     }
   }
 
@@ -237,8 +275,10 @@ export class Engine {
   }
 
   #flushDecisions(): void {
-    for (const { arms, window, windowMs } of this.#state.deployments.values()) {
-      for (const { recorder } of arms) this.#decisions?.flush(recorder, window.startMs, windowMs);
+    for (const deployment of this.#serving.planned.values()) {
+      const { window, windowMs } = deployment;
+      for (const { recorder } of everyArmOf(deployment))
+        this.#decisions?.flush(recorder, window.startMs, windowMs);
     }
   }
 
@@ -246,16 +286,16 @@ export class Engine {
   snapshot(): EngineSnapshot {
     this.#inference.recordAnswered();
     const { user, system } = process.cpuUsage();
-    const arms = [...this.#state.deployments.values()].flatMap(({ name, arms: served }) =>
-      served.map(({ version, arm, slot, statistics, batcher }) => ({
-        ...{ deployment: name, version, arm, manifest: slot.manifestDigest },
+    const arms = [...this.#serving.planned.values()].flatMap((deployment) =>
+      countingArmsOf(deployment).map(({ version, arm, slot, statistics, batcher }) => ({
+        ...{ deployment: deployment.name, version, arm, manifest: slot.manifestDigest },
         ...statistics.snapshot(),
         pending: batcher.queued,
       })),
     );
     const longestCall = this.#slots.longestCall();
     return {
-      generation: this.#state.generation,
+      generation: this.#serving.state.generation,
       process: {
         ordinal: this.#options.ordinal,
         pid: process.pid,
@@ -298,6 +338,14 @@ export class Engine {
     if (this.#decisionTimer !== null) clearInterval(this.#decisionTimer);
     await Promise.all([this.#slots.close(), this.#tracer?.stop()]);
   }
+}
+
+/** What stands by is there once it has been asked something. */
+function countingArmsOf(deployment: ServedDeployment): readonly ServedArm[] {
+  const { standby, arms } = deployment;
+  const asked = standby?.statistics.snapshot();
+  const isAsked = asked !== undefined && asked.success.count + asked.fail.count > 0;
+  return isAsked ? everyArmOf(deployment) : arms;
 }
 
 function listenOn(server: Server, host: string, port: number): Promise<number> {

@@ -1,5 +1,6 @@
-import type { Arm } from '../../protocol/ids.ts';
+import { isGuarded } from '../../protocol/guard.ts';
 import { rowTensorOf } from '../../protocol/profile.ts';
+import type { Breach } from '../../protocol/trip.ts';
 import { ArmEvaluators } from './evaluate/arm-evaluators.ts';
 import type { EvaluationQueue } from './evaluate/evaluation-queue.ts';
 import type { EvaluatorHost } from './evaluate/model-evaluator.ts';
@@ -11,9 +12,11 @@ import { Batcher, type BatcherOptions } from './model/batcher.ts';
 import { batcherOptions } from './model/batching-policy.ts';
 import type { JobQueue } from './model/job-queue.ts';
 import type { Slot } from './model/slot.ts';
+import { ArmGuard } from './observe/arm-guard.ts';
 import type { ArmCost, CostMeter } from './observe/cost.ts';
 import { Recorder } from './observe/recorder.ts';
 import { type PipelineHost, PipelineRunner } from './pipeline/pipeline-runner.ts';
+import { tripKey } from './restraints.ts';
 import { ModelStatistics } from './serve/model-statistics.ts';
 import type { ServedArm } from './serve/routing.ts';
 
@@ -24,6 +27,8 @@ interface LiveArm {
   readonly options: BatcherOptions;
   /** What its evaluators were made from. */
   readonly evaluators: string;
+  /** What its guard was made from. */
+  readonly guard: string;
   readonly served: Omit<ServedArm, 'version' | 'share'>;
 }
 
@@ -41,6 +46,14 @@ export interface ArmObservers {
   readonly queue: EvaluationQueue;
   readonly meter: CostMeter;
   readonly host: EvaluatorHost;
+  /** An arm has passed a threshold of its guard. */
+  breached(deployment: string, arm: PlannedArm, breach: Breach, decision: string | null): void;
+}
+
+/** The arms of a deployment, and what takes the stable one's place should its guard take it back. */
+export interface LiveDeployment {
+  readonly arms: readonly ServedArm[];
+  readonly standby: ServedArm | null;
 }
 
 /** What outlives a switch of plans: counters, queues and sketches of each (deployment, version, arm). */
@@ -68,17 +81,19 @@ export class LiveArms {
   switchTo(
     deployments: readonly PlannedDeployment[],
     slotOf: (deployment: PlannedDeployment, arm: PlannedArm) => Slot,
-  ): { served: Map<string, ServedArm[]>; retired: RetiredArm[] } {
+  ): { served: Map<string, LiveDeployment>; retired: RetiredArm[] } {
     const next = new Map<string, LiveArm>();
-    const served = new Map<string, ServedArm[]>();
+    const served = new Map<string, LiveDeployment>();
     for (const deployment of deployments) {
-      const arms = deployment.arms.map((planned) => {
+      const take = (planned: PlannedArm): ServedArm => {
         const key = `${deployment.name}\n${planned.manifest}\n${planned.arm}`;
-        const live = this.#live(key, deployment, planned.arm, slotOf(deployment, planned));
+        const live = this.#live(key, deployment, planned, slotOf(deployment, planned));
         next.set(key, live);
         return { ...live.served, version: planned.version, share: planned.share };
-      });
-      served.set(deployment.name, arms);
+      };
+      const { standby } = deployment;
+      const arms = deployment.arms.map(take);
+      served.set(deployment.name, { arms, standby: standby === undefined ? null : take(standby) });
     }
     const retired = [...this.#arms].flatMap(([key, { windowMs, served: arm }]) =>
       next.has(key) ? [] : [{ ...arm, windowMs }],
@@ -90,8 +105,8 @@ export class LiveArms {
     return { served, retired };
   }
 
-  #live(key: string, deployment: PlannedDeployment, arm: Arm, slot: Slot): LiveArm {
-    const live = this.#serving(key, deployment, arm, slot);
+  #live(key: string, deployment: PlannedDeployment, arm: PlannedArm, slot: Slot): LiveArm {
+    const live = this.#guarded(this.#serving(key, deployment, arm, slot), deployment, arm);
     const { evaluators: wanted = [], tensorSample = null } = deployment.monitoring ?? {};
     live.served.recorder.tensorShare = tensorSample;
     const text = JSON.stringify(wanted);
@@ -104,7 +119,20 @@ export class LiveArms {
     return { ...live, evaluators: text, served: { ...live.served, evaluators } };
   }
 
-  #serving(key: string, deployment: PlannedDeployment, arm: Arm, slot: Slot): LiveArm {
+  /** Its answers are looked back at over a switch of plans, as long as the guard and the decision are the same. */
+  #guarded(live: LiveArm, { name, guard }: PlannedDeployment, arm: PlannedArm): LiveArm {
+    const key = tripKey(name, arm);
+    const text = isGuarded(guard) ? JSON.stringify([guard, key]) : '';
+    if (text === live.guard) return live;
+    const made = isGuarded(guard)
+      ? new ArmGuard(guard, live.slot.predicted, (breach, decision) =>
+          this.#observers.breached(name, arm, breach, decision),
+        )
+      : null;
+    return { ...live, guard: text, served: { ...live.served, guard: made, key } };
+  }
+
+  #serving(key: string, deployment: PlannedDeployment, { arm }: PlannedArm, slot: Slot): LiveArm {
     const { name, windowMs, serving } = deployment;
     const options = batcherOptions(serving.batching ?? {}, slot);
     const features =
@@ -128,8 +156,10 @@ export class LiveArms {
         features,
         evaluators: null,
         cost: this.#observers.meter.arm(() => recorder.current.cost),
+        guard: null,
+        key: tripKey(name, { manifest: manifestDigest }),
       };
-      return { deployment: name, windowMs, slot, options, evaluators: '[]', served };
+      return { deployment: name, windowMs, slot, options, evaluators: '[]', guard: '', served };
     }
     const same = known.slot === slot && known.served.features === features;
     if (same && sameOptions(known.options, options)) return { ...known, windowMs };

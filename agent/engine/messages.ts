@@ -1,9 +1,12 @@
 import type { RefusalCode } from '../../protocol/error.ts';
+import type { Guard } from '../../protocol/guard.ts';
 import type { Arm, Digest } from '../../protocol/ids.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { Execution, ReportedPlacement, Serving } from '../../protocol/serving.ts';
+import type { Trip } from '../../protocol/trip.ts';
 import type { DecisionBatch } from './decision-batch.ts';
 import type { Answer, Question } from './host.ts';
+import type { Restraints } from './restraints.ts';
 import type { EngineSnapshot } from './snapshot.ts';
 
 /** What passes between supervisor and engine, over the IPC channel of a process. */
@@ -29,6 +32,8 @@ export interface PlannedArm {
   readonly version: number;
   readonly manifest: Digest;
   readonly share: number;
+  /** The decision by which it serves; absent without a guard. */
+  readonly decidedAt?: number;
 }
 
 export interface PlannedDeployment {
@@ -38,6 +43,10 @@ export interface PlannedDeployment {
   /** How it is watched; absent: by the defaults of `monitoringInForce`. */
   readonly monitoring?: Monitoring;
   readonly arms: readonly PlannedArm[];
+  /** When an arm is taken back on the spot; absent: never. */
+  readonly guard?: Guard;
+  /** What takes the stable arm's place then: loaded, so that going back is a switch. */
+  readonly standby?: PlannedArm;
   /** What a client of this host has unloaded: not among `arms`, and listed as unavailable. */
   readonly unloaded?: readonly UnloadedArm[];
 }
@@ -87,11 +96,19 @@ export interface WaitingNote {
   readonly change: 1 | -1;
 }
 
+/** What an engine has taken back by itself. */
+export type EngineTrip = Pick<
+  Trip,
+  'deployment' | 'manifest' | 'version' | 'arm' | 'generation' | 'at' | 'breach' | 'decision'
+> & { readonly decidedAt?: number | undefined };
+
 export type ToEngine =
   | { readonly kind: 'prepare'; readonly id: number; readonly models: readonly ModelToOpen[] }
   | { readonly kind: 'commit'; readonly id: number; readonly plan: ServingPlan }
   | { readonly kind: 'snapshot'; readonly id: number }
   | { readonly kind: 'stop'; readonly id: number }
+  /** Replaces what it said before. */
+  | { readonly kind: 'restrain'; readonly restraints: Restraints }
   /** Comes with a socket, paused. */
   | { readonly kind: 'connection'; readonly connection: number; readonly transport: Transport }
   /** To a question of the engine, by its id; null: the host could not say. */
@@ -111,6 +128,7 @@ export type FromEngine =
   | EngineReply
   | WindowMessage
   | DecisionBatch
+  | { readonly kind: 'tripped'; readonly trip: EngineTrip }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   | {
       readonly kind: 'connections';

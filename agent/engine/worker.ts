@@ -27,7 +27,7 @@ const SERVING_ROWS = 100;
 /** How long a stopping engine waits for its connections before it closes them. */
 const STOP_GRACE_MS = 3_000;
 
-type Command = Exclude<ToEngine, { kind: 'connection' | 'answer' }>;
+type Command = Exclude<ToEngine, { kind: 'connection' | 'answer' | 'restrain' }>;
 
 /** The body of an engine process: an `Engine` driven by the supervisor's messages. */
 export async function runEngineWorker(options: WorkerOptions): Promise<void> {
@@ -42,9 +42,11 @@ export async function runEngineWorker(options: WorkerOptions): Promise<void> {
     waiting: connections,
     onWindow: send,
     onDecisions: send,
+    onTrip: (trip) => send({ kind: 'tripped', trip }),
   });
   process.on('message', (message: ToEngine, socket: unknown) => {
     if (message.kind === 'answer') host.received(message);
+    else if (message.kind === 'restrain') engine.restrain(message.restraints);
     else if (message.kind !== 'connection') obey(engine, connections, message, options);
     else if (socket instanceof Socket) {
       connections.adopt(message.connection, socket);

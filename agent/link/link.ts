@@ -12,6 +12,7 @@ import {
   type PendingMessage,
   type WelcomeMessage,
 } from '../../protocol/hello.ts';
+import type { LeaseMessage } from '../../protocol/lease.ts';
 import type { EgressKind } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES, MAX_SKEW_MS, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
 import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
@@ -43,6 +44,10 @@ export interface LinkOptions {
   serving(): string | null;
   generation(): number;
   onDesired(message: DesiredMessage): void;
+  /** A renewal of this host's leases, whose signature is still to be verified. */
+  onLease?(message: LeaseMessage): void;
+  /** It was this late at the control plane, as it has proved, in answer to a hello that was sent `agoMs` ago. */
+  onClock?(serverTimeMs: number, agoMs: number): void;
   /** PEM of the only authority that may vouch for a control plane behind TLS; null: those that Node trusts. */
   readonly ca: string | null;
   /** `deadline` on this host's clock. Must not reject: what goes wrong is an outcome too. */
@@ -91,6 +96,8 @@ export class Link {
   /** How far this host's clock is ahead of the control plane's. */
   #clockAheadMs: number | null = null;
   #helloSentAt = 0;
+  /** When what the next welcome answers was said, on the clock of `performance.now()`. */
+  #askedMs = 0;
   /** How many items at the head of the outbox are on the wire in this connection. */
   #sent = new Set<string>();
   #telemetrySent = 0;
@@ -235,6 +242,7 @@ export class Link {
       throw new AgentError('link', `${message.kind} before welcome`);
     else if (message.kind === 'desired') this.#options.onDesired(message);
     else if (message.kind === 'command') this.#command(socket, message);
+    else if (message.kind === 'lease') this.#options.onLease?.(message);
     else await this.#acknowledged(message.boot, message.sequence);
   }
 
@@ -291,6 +299,7 @@ export class Link {
     this.#handshake = { controlKey, anchor, frames };
     this.#apply({ name: 'challenge' });
     this.#helloSentAt = this.#now();
+    this.#askedMs = performance.now();
     this.#put('hello', hello);
   }
 
@@ -330,6 +339,7 @@ export class Link {
     await this.#options.identity.admitted(message.agent, controlKey);
     this.#apply({ name: 'welcome' });
     this.#options.log('info', 'joined', { agent: message.agent });
+    this.#options.onClock?.(message.serverTimeMs, performance.now() - this.#askedMs);
     this.#options.onToken(message.downloadToken);
     this.#options.onOnline();
     this.flush();
@@ -341,6 +351,8 @@ export class Link {
     const { identity, log } = this.#options;
     await identity.admitted(message.agent, controlKey);
     this.#apply({ name: 'pending' });
+    // An operator may take days over it, which is no time that the welcome was under way.
+    this.#askedMs = performance.now();
     const fingerprint = await fingerprintOf(identity.key.publicKey);
     log('warn', 'waiting for an operator to approve this host', {
       agent: message.agent,

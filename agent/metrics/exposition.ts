@@ -4,6 +4,15 @@ import type { LabelFigures } from '../labels/label-figures.ts';
 import type { Egress } from '../link/egress.ts';
 import { cumulativeLatency } from './latency-buckets.ts';
 
+/** What this host decided by itself of one deployment. */
+export interface RestraintFigures {
+  readonly deployment: string;
+  /** Versions that its guard keeps out. */
+  readonly keptOut: number;
+  /** Null: it has no lease. */
+  readonly leaseHeld: boolean | null;
+}
+
 /** What the supervisor knows beside its engines. */
 export interface AgentFigures {
   readonly generation: number;
@@ -19,6 +28,7 @@ export interface AgentFigures {
   };
   readonly connections: number;
   readonly labels: readonly LabelFigures[];
+  readonly restraints: readonly RestraintFigures[];
   readonly supervisor: {
     readonly rssBytes: number;
     readonly cpuUserSeconds: number;
@@ -36,6 +46,7 @@ export function renderMetrics(host: HostSnapshot, agent: AgentFigures): string {
     ...processFamilies(host, agent),
     ...agentFamilies(host, agent),
     ...labelFamilies(agent.labels),
+    ...restraintFamilies(agent.restraints),
   ];
   return families.map(String).join('');
 }
@@ -215,6 +226,17 @@ function labelFamilies(figures: readonly LabelFigures[]): Rendered {
     for (const [detector, n] of Object.entries(figure.drifts)) drifts.add({ model, detector }, n);
   }
   return [rows, bytes, evicted, labels, drifts];
+}
+
+/** Nothing where no deployment has a guard or a lease. */
+function restraintFamilies(figures: readonly RestraintFigures[]): Rendered {
+  const out = new Family('driftline_guard_kept_out', 'gauge', 'Versions that a guard took back');
+  const lease = new Family('driftline_lease_held', 'gauge', '1 while the lease holds, 0 past it');
+  for (const { deployment: model, keptOut, leaseHeld } of figures) {
+    out.add({ model }, keptOut);
+    if (leaseHeld !== null) lease.add({ model }, Number(leaseHeld));
+  }
+  return [out, lease];
 }
 
 function agentFamilies({ engines }: HostSnapshot, agent: AgentFigures): Rendered {

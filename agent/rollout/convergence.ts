@@ -1,5 +1,6 @@
 import type { DesiredState } from '../../protocol/desired.ts';
 import type { Digest } from '../../protocol/ids.ts';
+import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { ReportedPlacement } from '../../protocol/serving.ts';
 import type { EventMessage } from '../../protocol/telemetry.ts';
@@ -20,14 +21,20 @@ import {
   versionsMeant,
   withoutUnloaded,
 } from './repository-control.ts';
+import type { RestraintDesk } from './restraint-desk.ts';
 import type { ServingMemory } from './serving-memory.ts';
 import { planServing, type RefusedVersion, reportDeployments, versionsOf } from './serving-plan.ts';
+import { withStandby } from './standby.ts';
 import type { VersionShelf } from './version-shelf.ts';
 
 export interface ConvergenceOptions {
   readonly pool: Pick<EnginePool, 'prepare' | 'commit' | 'resize'>;
   readonly shelf: VersionShelf;
   readonly memory: ServingMemory;
+  readonly restraints: Pick<
+    RestraintDesk,
+    'follow' | 'settle' | 'tripped' | 'evidence' | 'tripOf' | 'leaseOf'
+  >;
   readonly engines: number;
   readonly cores: number;
   /** Whether clients may load and unload. */
@@ -80,6 +87,12 @@ export class Convergence {
     return this.#serving;
   }
 
+  /** How a deployment is watched; null: not served here. */
+  monitoringOf(deployment: string): Monitoring | null {
+    const plan = this.#serving?.deployments.find(({ name }) => name === deployment);
+    return plan === undefined ? null : (plan.monitoring ?? {});
+  }
+
   filesOf(manifest: Digest): ModelFiles | null {
     return this.#options.shelf.filesOf(manifest);
   }
@@ -91,6 +104,7 @@ export class Convergence {
     this.#refuse(unreleased);
     this.#blame.clear();
     this.#desired = desired;
+    this.#options.restraints.follow(desired);
     return this.#converge();
   }
 
@@ -99,6 +113,7 @@ export class Convergence {
     await this.#options.memory.load();
     const desired = accepted?.desired ?? null;
     this.#desired = desired;
+    if (desired !== null) this.#options.restraints.follow(desired);
     const whole = lastGood !== null && (await this.#serveLastGood(lastGood));
     if (accepted !== null) this.#refuse(accepted.unreleased);
     if (desired !== null && (!whole || this.#unfinished())) await this.#converge();
@@ -155,7 +170,9 @@ export class Convergence {
       const whole = arms.map((arm, at) =>
         at === 0 ? { ...arm, share: arm.share + missing } : arm,
       );
-      return [{ ...deployment, arms: whole }];
+      const { standby, ...rest } = deployment;
+      const standsBy = standby !== undefined && usable.has(standby.manifest);
+      return [{ ...rest, arms: whole, ...(standsBy ? { standby } : {}) }];
     });
     await this.#commit({ ...plan, deployments });
     const arms = (of: ServingPlan['deployments']) => of.flatMap((each) => each.arms).length;
@@ -166,7 +183,23 @@ export class Convergence {
     const desired = this.#desired;
     if (desired === null) return false;
     if (this.applied !== desired.generation) return true;
-    return versionsOf(desired).some((manifest) => this.#options.shelf.mayCome(manifest));
+    return this.settled.length < desired.deployments.length;
+  }
+
+  /** Deployments that are as the document says, as far as this host will ever get with it. */
+  get settled(): readonly string[] {
+    const desired = this.#desired;
+    if (desired === null || this.applied !== desired.generation) return [];
+    const { shelf } = this.#options;
+    return desired.deployments
+      .filter(({ arms }) => !arms.some(({ manifest }) => shelf.mayCome(manifest)))
+      .map(({ name }) => name);
+  }
+
+  /** A guard has taken something back; engines know it already. What is being fetched holds up no report of it. */
+  restrained(): void {
+    this.report();
+    void this.#converge();
   }
 
   #converge(): Promise<void> {
@@ -206,10 +239,14 @@ export class Convergence {
 
   /** A plan that every engine is ready for; null when it was overtaken. Each turn refuses one more version or ends. */
   async #admitted(desired: DesiredState, signal: AbortSignal): Promise<ServingPlan | null> {
-    const { shelf, memory, pool } = this.#options;
+    const { shelf, memory, pool, restraints } = this.#options;
     for (;;) {
       if (signal.aborted) return null;
-      const plan = planServing(desired, shelf.refused, this.#planned, memory.fallbacks);
+      const { tripped } = restraints;
+      const [before, { fallbacks }] = [this.#planned, memory];
+      const bare = planServing(desired, shelf.refused, before, fallbacks, tripped);
+      const after = memory.fallbacksAfter(before, bare, this.#notGood(), Date.now());
+      const plan = withStandby(bare, after, shelf.refused, tripped);
       const refusedBefore = shelf.refused.size;
       for (const manifest of versionsIn(plan)) await shelf.fetch(manifest, this.#source(), signal);
       const models = modelsToOpen(withoutUnloaded(plan, this.#unloaded), (manifest) =>
@@ -232,7 +269,7 @@ export class Convergence {
   }
 
   async #commit(plan: ServingPlan): Promise<void> {
-    const { pool, shelf, memory, engines, cores } = this.#options;
+    const { pool, shelf, memory, engines, cores, restraints } = this.#options;
     const served = withoutUnloaded(plan, this.#unloaded);
     await pool.commit(
       served,
@@ -247,8 +284,15 @@ export class Convergence {
     pool.resize(enginesWanted(plan, engines, cores));
     const { generation, deployments } = served;
     this.#options.log('info', 'serving plan', { generation, deployments });
+    restraints.settle(this.settled);
     this.report();
-    await memory.switched(before, plan, shelf.refused, Date.now());
+    await memory.switched(before, plan, this.#notGood(), Date.now());
+  }
+
+  /** What is never gone back to. */
+  #notGood(): ReadonlySet<Digest> {
+    const { shelf, restraints } = this.#options;
+    return new Set([...shelf.refused.keys(), ...restraints.evidence.map((trip) => trip.manifest)]);
   }
 
   /** An engine died: a version that did it too often is refused, and another takes over. */
@@ -297,14 +341,21 @@ export class Convergence {
   report(): void {
     const desired = this.#desired;
     if (desired === null) return;
-    const { shelf } = this.#options;
+    const { shelf, restraints } = this.#options;
+    const more = {
+      tripOf: (key: string) => restraints.tripOf(key),
+      leaseOf: (name: string) => restraints.leaseOf(name),
+    };
     this.#options.onReport({
       kind: 'report',
       observed: desired.generation,
       applied: this.applied,
       at: Date.now(),
       stale: this.stale,
-      deployments: reportDeployments(desired, shelf.refused, this.#serving, this.#placements),
+      deployments: reportDeployments(
+        ...([desired, shelf.refused, this.#serving, this.#placements, more] as const),
+      ),
+      trips: [...restraints.evidence],
     });
   }
 

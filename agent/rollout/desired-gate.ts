@@ -1,6 +1,7 @@
 import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import { ProtocolError } from '../../protocol/error.ts';
 import type { Digest, Labels } from '../../protocol/ids.ts';
+import type { LeaseMessage, Renewal } from '../../protocol/lease.ts';
 import { MAX_GENERATION_STEP } from '../../protocol/limits.ts';
 import type { Envelope } from '../../protocol/signing.ts';
 import {
@@ -11,7 +12,7 @@ import {
 } from '../../protocol/trust/release.ts';
 import type { Root } from '../../protocol/trust/root.ts';
 import type { Signed } from '../../protocol/trust/signed.ts';
-import { type DesiredStore, openDesired } from './desired-store.ts';
+import { type DesiredStore, openDesired, openRenewal } from './desired-store.ts';
 import { type RefusedVersion, versionsOf } from './serving-plan.ts';
 
 /** What the gate asks of the roots that the link follows. */
@@ -106,6 +107,13 @@ export class DesiredGate {
     this.#checkNew(desired, floor);
     checkUses(this.#accepted(next));
     return this.#keep(next);
+  }
+
+  /** What a renewal of leases says. Throws `ProtocolError` for one that no online key signed for this host. */
+  async renewal({ envelope }: LeaseMessage): Promise<Renewal> {
+    const agent = this.#options.agent();
+    if (agent === null) throw new ProtocolError('trust', 'this host has not joined');
+    return openRenewal(envelope, this.#options.trust.onlineKeys, agent);
   }
 
   /** What was accepted, unless the key that signed it is revoked: a new root with a new online key begins anew. */

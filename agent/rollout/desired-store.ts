@@ -4,6 +4,7 @@ import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { type DesiredState, desiredStateSchema } from '../../protocol/desired.ts';
 import { ProtocolError } from '../../protocol/error.ts';
+import { type Renewal, renewalSchema } from '../../protocol/lease.ts';
 import { type Envelope, envelopeSchema, keyIdOf, open } from '../../protocol/signing.ts';
 import { type Signed, signedSchema } from '../../protocol/trust/signed.ts';
 import { describe } from '../../protocol/wire.ts';
@@ -32,6 +33,21 @@ export async function openDesired(
     );
   }
   return { desired: parsed.data, key };
+}
+
+/** Verifies a renewal of leases in the same way. Throws `ProtocolError`. */
+export async function openRenewal(
+  envelope: Envelope,
+  onlineKeys: readonly Uint8Array[],
+  agent: string,
+): Promise<Renewal> {
+  const payload = await open(await signerOf(envelope, onlineKeys), 'lease', envelope);
+  const parsed = renewalSchema.safeParse(JSON.parse(new TextDecoder().decode(payload)));
+  if (!parsed.success) {
+    throw new ProtocolError('schema', `the renewal is invalid: ${describe(parsed.error)}`);
+  }
+  if (parsed.data.agent === agent) return parsed.data;
+  throw new ProtocolError('signature', `the renewal is for ${parsed.data.agent}, not for ${agent}`);
 }
 
 /** The key that an envelope says; which it is, decides `open`. */

@@ -18,7 +18,8 @@ export function rememberFallbacks(
   context: {
     readonly sinceMs: ReadonlyMap<string, number>;
     readonly nowMs: number;
-    readonly refused: ReadonlyMap<Digest, unknown>;
+    /** What must not be gone back to. */
+    readonly refused: Pick<ReadonlySet<Digest>, 'has'>;
   },
 ): Fallbacks {
   const next = new Map<string, PlannedArm>();

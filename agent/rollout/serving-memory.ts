@@ -28,16 +28,26 @@ export class ServingMemory {
     this.#fallbacks = await this.#store.loadFallbacks();
   }
 
+  /** What may be gone back to once `after` is served. */
+  fallbacksAfter(
+    before: ServingPlan | null,
+    after: ServingPlan,
+    refused: Pick<ReadonlySet<Digest>, 'has'>,
+    nowMs: number,
+  ): Fallbacks {
+    const context = { sinceMs: this.#sinceMs, nowMs, refused };
+    return rememberFallbacks(this.#fallbacks, before, after, context);
+  }
+
   /** `after` is served from now on. */
   async switched(
     before: ServingPlan | null,
     after: ServingPlan,
-    refused: ReadonlyMap<Digest, unknown>,
+    refused: Pick<ReadonlySet<Digest>, 'has'>,
     nowMs: number,
   ): Promise<void> {
     const known = this.#fallbacks;
-    const context = { sinceMs: this.#sinceMs, nowMs, refused };
-    this.#fallbacks = rememberFallbacks(known, before, after, context);
+    this.#fallbacks = this.fallbacksAfter(before, after, refused, nowMs);
     this.#sinceMs = stableSince(this.#sinceMs, before, after, nowMs);
     this.#introducedMs = new Map(
       versionsIn(after).map((each) => [each, this.#introducedMs.get(each) ?? nowMs]),

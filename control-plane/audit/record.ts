@@ -32,6 +32,7 @@ export type Action =
   | 'agent.key-rotated'
   | 'agent.event'
   | 'agent.refused-version'
+  | 'agent.guard-tripped'
   | 'join-token.created'
   | 'alert.raised'
   | 'alert.escalated'

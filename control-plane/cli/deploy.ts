@@ -3,13 +3,15 @@ import type { RolloutRequest, RolloutView } from '../http/services.ts';
 import { deploymentStatus, hasEnded, isConverged, poll, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
+import type { GuardFlags } from './guard-flags.ts';
+import { guardFrom, leaseFrom } from './guard-values.ts';
 import { monitoringFrom } from './monitoring-file.ts';
 import { gateLine, sayRollout } from './rollout.ts';
 import type { ServingFlags } from './serving-flags.ts';
 import { mergeFlags, parsePins, servingFrom } from './serving-values.ts';
 import { parseDuration, parseInteger, parseLabels, parseShare, parseVersion } from './values.ts';
 
-export interface DeployOptions extends ServingFlags {
+export interface DeployOptions extends ServingFlags, GuardFlags {
   readonly pin?: string;
   readonly monitoring?: string;
   readonly as: string;
@@ -45,6 +47,8 @@ export async function deploy(
     options.monitoring === undefined ? null : await monitoringFrom(options.monitoring);
   const path = `/api/v1/deployments/${encodeURIComponent(options.as)}`;
   const present = await context.client.find<DeploymentStatus>(path);
+  const guard = guardFrom(options, present?.guard ?? {});
+  const lease = leaseFrom(options, present?.lease ?? null);
   if (present === null || strategy === 'all-at-once') {
     // What is not given stays as it was; pins are given as a whole, so those of before come along.
     const before = (present?.pinned ?? []).filter((each) => each !== version);
@@ -53,6 +57,8 @@ export async function deploy(
       version,
       ...(serving === null ? {} : { serving: mergeFlags(present?.serving ?? {}, serving) }),
       ...(monitoring === null ? {} : { monitoring }),
+      ...(guard === null ? {} : { guard }),
+      ...(lease === null ? {} : { lease }),
       ...(pins === null ? {} : { pinned: [...new Set([...before, ...pins])] }),
     };
     await deployEverywhere(context, path, change, options);
@@ -72,6 +78,10 @@ export async function deploy(
   }
   if (monitoring !== null) {
     const told = `how "${options.as}" is watched changes at once: add --strategy all-at-once, with the version that serves now if it shall stay`;
+    throw new CliError('usage', told);
+  }
+  if (guard !== null || lease !== null) {
+    const told = `the guard and lease of "${options.as}" change at once: use "driftline guard ${options.as}" before the rollout, or add --strategy all-at-once`;
     throw new CliError('usage', told);
   }
   await deployByCanary(context, path, version, present.agents.length, options);

@@ -4,6 +4,8 @@ import { Client } from './client.ts';
 import { readClientConfig, wantsColour } from './config.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
+import { addGuardCommand } from './guard-commands.ts';
+import { withGuardFlags } from './guard-flags.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { withServingFlags } from './serving-flags.ts';
 import { Terminal } from './terminal.ts';
@@ -100,8 +102,10 @@ command('list', 'models and their versions', model).action((options) =>
   withClient(options, async (context) => (await import('./model-list.ts')).modelList(context)),
 );
 
-withServingFlags(
-  command('deploy <model@version>', 'serve a version; an existing deployment moves by canary'),
+withGuardFlags(
+  withServingFlags(
+    command('deploy <model@version>', 'serve a version; an existing deployment moves by canary'),
+  ),
 )
   .requiredOption('--as <deployment>', 'what clients call')
   .option('--to <key=value>', 'labels an agent must carry', collect, [])
@@ -146,6 +150,8 @@ The version stays as it is; agents open the model anew beside the one that answe
       (await import('./serving.ts')).serving(context, deployment, options),
     ),
   );
+
+addGuardCommand(command, withClient);
 
 command('tune <deployment>', 'measure on one agent how a deployment is best executed (20 s)')
   .option('--agent <name>', 'who measures (default: the first that serves it)')

@@ -5,6 +5,7 @@ import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
 import { sayAlerts } from './alerts.ts';
 import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';
+import { sayTrips } from './guard.ts';
 import { gateLine } from './rollout.ts';
 import { type Terminal, table } from './terminal.ts';
 import { showBytes, showMs, showTime } from './values.ts';
@@ -19,6 +20,7 @@ export async function status({ client, terminal }: Context): Promise<void> {
   terminal.result({ url: client.url, deployments, agents, alerts });
   sayDeployments(terminal, deployments);
   sayAgents(terminal, agents);
+  for (const each of deployments) sayTrips(terminal, each);
   terminal.say();
   sayAlerts(terminal, alerts);
 }
@@ -38,10 +40,19 @@ function sayDeployments(terminal: Terminal, deployments: readonly DeploymentStat
       `${each.model}@${each.version}`,
       terminal.paint(all ? 'green' : 'yellow', count),
       `windows of ${showMs(each.windowMs)}`,
+      leaseNote(terminal, each),
       rollout === null ? '' : `-> ${rollout.to} ${gateLine(rollout)} (${rollout.id})`,
     ];
   });
   if (rows.length > 0) terminal.say(table(rows));
+}
+
+/** Hosts that serve, or do not serve, for want of a lease. */
+function leaseNote(terminal: Terminal, { agents, lease }: DeploymentStatus): string {
+  const lapsed = agents.filter((agent) => agent.lease !== null && agent.lease.state !== 'held');
+  if (lapsed.length === 0) return '';
+  const what = lease?.afterwards === 'stop' ? 'stopped' : 'go on';
+  return terminal.paint('red', `${lapsed.length} ${what} without a lease`);
 }
 
 function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {

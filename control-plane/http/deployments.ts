@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { guardSchema } from '../../protocol/guard.ts';
 import {
   agentIdSchema,
   digestSchema,
@@ -7,10 +8,12 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
+import { leaseSchema, reportedLeaseSchema } from '../../protocol/lease.ts';
 import { MAX_PINNED, MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
 import { monitoringSchema } from '../../protocol/monitoring.ts';
 import { reportedArmSchema } from '../../protocol/report.ts';
 import { type Serving, servingSchema } from '../../protocol/serving.ts';
+import { tripSchema } from '../../protocol/trip.ts';
 import { ControlError } from '../error.ts';
 import { putDeployment } from '../registry/deployments.ts';
 import { matchesLabels } from '../rollout/cohort.ts';
@@ -23,6 +26,7 @@ import {
   servingOf,
 } from '../store/deployments.ts';
 import { allDesiredStamps } from '../store/desired.ts';
+import { tripsOf } from '../store/guard-trips.ts';
 import { findVersion } from '../store/models.ts';
 import { reportsOf } from '../store/reports.ts';
 import { latestRollout } from '../store/rollouts.ts';
@@ -54,6 +58,17 @@ const requestSchema = z.strictObject({
     .describe(
       'How it is watched, as a whole; absent keeps what is set, {} goes back to the defaults.',
     ),
+  guard: guardSchema
+    .optional()
+    .describe(
+      'When hosts take a version back by themselves, as a whole; absent keeps what is set, {} takes it away.',
+    ),
+  lease: leaseSchema
+    .nullable()
+    .optional()
+    .describe(
+      'How long hosts may serve it without hearing from the control plane; absent keeps what is set, null is for ever.',
+    ),
   pinned: z
     .array(versionNumberSchema)
     .max(MAX_PINNED)
@@ -79,6 +94,12 @@ export const deploymentSchema = z.object({
   ),
   pinned: z.array(versionNumberSchema),
   monitoring: monitoringSchema.describe('How it is watched; what is not there has its default.'),
+  guard: guardSchema.describe('When hosts take a version back by themselves; {}: never.'),
+  lease: leaseSchema
+    .nullable()
+    .describe(
+      'How long hosts may serve it without hearing from the control plane; null: for ever.',
+    ),
 });
 
 const statusSchema = deploymentSchema.extend({
@@ -96,9 +117,20 @@ const statusSchema = deploymentSchema.extend({
       observed: z.int(),
       applied: z.int(),
       arms: z.array(reportedArmSchema),
+      lease: reportedLeaseSchema.nullable().describe('As it last said; null: it has none.'),
     }),
   ),
+  trips: z
+    .array(
+      tripSchema
+        .extend({ agent: agentIdSchema, receivedAt: timestampSchema })
+        .describe('Evidence.'),
+    )
+    .describe('What guards of its agents took back, latest first.'),
 });
+
+/** Trips that a status shows. A fleet that has more has one trouble many times, and the record has them all. */
+const SHOWN_TRIPS = 50;
 
 export type Deployment = z.infer<typeof deploymentSchema>;
 export type DeploymentStatus = z.infer<typeof statusSchema>;
@@ -181,7 +213,7 @@ async function status(
   const rollout = await latestRollout(store.read, row.name);
   const connected = fleet.connected();
   const reported = new Map(
-    (await reportsOf(store.read, row.name)).map((report) => [report.agentId, report.arms]),
+    (await reportsOf(store.read, row.name)).map((report) => [report.agentId, report]),
   );
   const wanted = new Map(
     (await allDesiredStamps(store.read)).map((document) => [document.agentId, document.generation]),
@@ -196,8 +228,12 @@ async function status(
       desired: wanted.get(agent.id) ?? 0,
       observed: agent.observedGeneration,
       applied: agent.appliedGeneration,
-      arms: reported.get(agent.id) ?? [],
+      arms: reported.get(agent.id)?.arms ?? [],
+      lease: reported.get(agent.id)?.lease ?? null,
     }));
+  const trips = (await tripsOf(store.read, row.name, SHOWN_TRIPS)).map(
+    ({ trip, agentId: agent, receivedAt }) => ({ ...trip, agent, receivedAt }),
+  );
   const latest = rollout === null ? null : rolloutView(rollout);
-  return { ...deploymentView(row), manifest: version.manifest, rollout: latest, agents };
+  return { ...deploymentView(row), manifest: version.manifest, rollout: latest, agents, trips };
 }

@@ -28,6 +28,7 @@ import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './a
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
+import { LeaseDesk } from './lease-desk.ts';
 import { Reports } from './reports.ts';
 import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
 import { Sessions } from './sessions.ts';
@@ -114,6 +115,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     ...{ store, roster, driver, fleet, now },
     onHostDrift: (agent, detail) => watch.hostDrift(agent, detail),
   });
+  const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
 
   const sessionDeps: SessionDeps = {
@@ -178,6 +180,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     }
     const document = await publisher.current(agent);
     if (document !== null) session.desire(() => desiredMessage(document, trust));
+    await leases.greet(agent, session);
     fleet.wake();
   }
 
@@ -236,6 +239,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     close: async () => {
       clearInterval(renewal);
       clearInterval(tokens);
+      await leases.close();
       driver.close();
       sessions.shutDown();
       server.close();

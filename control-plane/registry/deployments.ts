@@ -1,4 +1,6 @@
+import type { Guard } from '../../protocol/guard.ts';
 import type { Labels } from '../../protocol/ids.ts';
+import type { Lease } from '../../protocol/lease.ts';
 import { MAX_PINNED } from '../../protocol/limits.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { Serving } from '../../protocol/serving.ts';
@@ -14,6 +16,7 @@ import {
 import { findVersion } from '../store/models.ts';
 import { findLiveRollout } from '../store/rollouts.ts';
 import { checkFeatureColumns } from './feature-columns.ts';
+import { checkGuard } from './guarded.ts';
 import { checkSteps } from './pipeline-steps.ts';
 import { requireReleased } from './released.ts';
 
@@ -31,6 +34,10 @@ export interface DeploymentRequest {
   readonly pinned?: readonly number[] | undefined;
   /** As a whole: what it does not name has its default. */
   readonly monitoring?: Monitoring | undefined;
+  /** As a whole; {}: hosts take nothing back by themselves. */
+  readonly guard?: Guard | undefined;
+  /** As a whole; null: hosts may serve it for ever. */
+  readonly lease?: Lease | null | undefined;
 }
 
 /** Seconds to know, and few enough windows that a fleet's telemetry stays small. */
@@ -60,6 +67,7 @@ export async function putDeployment(
     await checkPinned(tx, request);
     const present = await findDeployment(tx, name);
     checkFeatureColumns(version, request.serving ?? present?.serving);
+    checkGuard(version, request.guard ?? present?.guard);
     return present === null
       ? { row: await create(tx, name, request, actor, now), created: true }
       : { row: await change(tx, present, request, actor, now), created: false };
@@ -109,10 +117,13 @@ async function create(
     tuned: request.tuned ?? {},
     pinned: [...(request.pinned ?? [])],
     monitoring: request.monitoring ?? {},
+    guard: request.guard ?? {},
+    lease: request.lease ?? null,
   };
   await insertDeployment(tx, row);
-  const { model, version, selector, windowMs, serving, pinned, monitoring } = row;
-  const detail = { model, version, to: selector, windowMs, serving, pinned, monitoring };
+  const { model, version, selector, windowMs, serving, pinned, monitoring, guard, lease } = row;
+  const policy = { serving, pinned, monitoring, guard, lease };
+  const detail = { model, version, to: selector, windowMs, ...policy };
   await record(tx, now, actor, 'deployment.created', `deployment:${name}`, detail);
   return row;
 }
@@ -150,6 +161,8 @@ async function change(
     tuned: request.tuned ?? present.tuned,
     pinned: [...(request.pinned ?? present.pinned)],
     monitoring: request.monitoring ?? present.monitoring,
+    guard: request.guard ?? present.guard,
+    lease: request.lease === undefined ? present.lease : request.lease,
   };
   const { name: _, createdAt: __, model: ___, ...changed } = row;
   await updateDeployment(tx, name, changed);

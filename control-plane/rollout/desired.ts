@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DesiredArm, DesiredDeployment } from '../../protocol/desired.ts';
+import { type Guard, isGuarded } from '../../protocol/guard.ts';
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
+import type { Lease } from '../../protocol/lease.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { PINNED_SINCE } from '../../protocol/version.ts';
@@ -24,6 +26,11 @@ export interface DeploymentPlan {
   readonly monitoring: Monitoring;
   /** For requests that name them. One that is stable or candidate on a host is no pinned arm there. */
   readonly pinned: readonly VersionRef[];
+  readonly guard: Guard;
+  /** Null: hosts may serve it for ever. */
+  readonly lease: Lease | null;
+  /** When somebody last decided what it serves and how. */
+  readonly decidedAtMs: number;
 }
 
 export interface RolloutPlan {
@@ -34,6 +41,7 @@ export interface RolloutPlan {
   /** Part of a canary host's traffic that the candidate answers. */
   readonly share: number;
   readonly cohort: Cohort;
+  readonly startedAtMs: number;
 }
 
 export interface AgentPlan {
@@ -65,9 +73,28 @@ export function desiredFor(
       );
       const shared = armsOf(deployment.stable, rollout);
       const pinned = agent.protocol < PINNED_SINCE ? [] : pinnedArms(deployment, shared);
-      const { name, windowMs, serving, monitoring } = deployment;
-      return { name, windowMs, serving, monitoring, arms: [...shared, ...pinned] };
+      const { name, windowMs, serving, monitoring, lease } = deployment;
+      const arms = decided([...shared, ...pinned], deployment, rollout);
+      const guard = isGuarded(deployment.guard) ? { guard: deployment.guard } : {};
+      return {
+        ...{ name, windowMs, serving, monitoring, ...guard },
+        ...(lease === null ? {} : { lease }),
+        arms,
+      };
     });
+}
+
+/** A host that took an arm back gives it back for a newer decision only; without a guard nothing is taken back. */
+function decided(
+  arms: readonly DesiredArm[],
+  { guard, decidedAtMs }: DeploymentPlan,
+  rollout: RolloutPlan | undefined,
+): DesiredArm[] {
+  if (!isGuarded(guard)) return [...arms];
+  return arms.map((each) => {
+    const isOffered = each.arm === 'candidate' && rollout !== undefined;
+    return { ...each, decidedAt: isOffered ? rollout.startedAtMs : decidedAtMs };
+  });
 }
 
 function armsOf(stable: VersionRef, rollout: RolloutPlan | undefined): DesiredArm[] {

@@ -292,7 +292,7 @@ export class RolloutDriver implements Rollouts {
     const observed = observedForMs(state, this.#deps.now());
     const due = [plan.observeMs, plan.deadlineMs].filter((ms) => ms > observed);
     // Past its deadline already (it came while the control plane was down): look at once.
-    const wait = due.length === 0 ? 0 : Math.min(...due) - observed;
+    const wait = observed >= plan.deadlineMs ? 0 : Math.min(...due) - observed;
     live.timer = setTimeout(() => this.#onTimer(live), Math.min(wait, MAX_TIMER_MS));
   }
 

@@ -1,5 +1,6 @@
 import type { DesiredDeployment, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId } from '../../protocol/ids.ts';
+import type { Lease } from '../../protocol/lease.ts';
 import { type SigningKey, seal } from '../../protocol/signing.ts';
 import { BATCHES_SINCE } from '../../protocol/version.ts';
 import { ControlError } from '../error.ts';
@@ -61,6 +62,7 @@ export class Publisher {
   readonly #key: SigningKey;
   readonly #onPublished: OnPublished;
   readonly #inForce = new Map<AgentId, InForce>();
+  #shortestLeaseMs: number | null = null;
 
   constructor(store: Store, key: SigningKey, onPublished: OnPublished) {
     this.#store = store;
@@ -72,6 +74,13 @@ export class Publisher {
     for (const row of await allDesiredStamps(this.#store.read)) {
       this.#inForce.set(row.agentId, { generation: row.generation, requestedAtMs: row.createdAt });
     }
+    const deployments = await allDeployments(this.#store.read);
+    this.#shortestLeaseMs = shortestOf(deployments.map(({ lease }) => lease));
+  }
+
+  /** Of any deployment; null: none has a lease. */
+  get shortestLeaseMs(): number | null {
+    return this.#shortestLeaseMs;
   }
 
   /** What is in force for a host: generation 0 when it has no document. */
@@ -94,14 +103,15 @@ export class Publisher {
   ): Promise<Change<T>> {
     const decide = async (tx: Transaction) => {
       const result = await work(tx);
-      const rows = await this.#documents(tx, now, only);
+      const { rows, shortestLeaseMs } = await this.#documents(tx, now, only);
       const generation = rows[0]?.generation ?? (await currentGeneration(tx));
       await after(tx, result, generation);
-      return { result, generation, rows };
+      return { result, generation, rows, shortestLeaseMs };
     };
-    const { rows, ...change } = await (only === null
+    const { rows, shortestLeaseMs, ...change } = await (only === null
       ? this.#store.writeFirst(decide)
       : this.#store.write(decide));
+    this.#shortestLeaseMs = shortestLeaseMs;
     for (const { agentId, generation, createdAt } of rows) {
       this.#inForce.set(agentId, { generation, requestedAtMs: createdAt });
     }
@@ -119,7 +129,11 @@ export class Publisher {
     return findDesired(this.#store.read, agent);
   }
 
-  async #documents(tx: Transaction, now: number, only: OneHost | null): Promise<DesiredRow[]> {
+  async #documents(
+    tx: Transaction,
+    now: number,
+    only: OneHost | null,
+  ): Promise<Pick<FleetPlan, 'shortestLeaseMs'> & { rows: DesiredRow[] }> {
     const fleet = await fleetPlan(tx, only?.agent ?? null);
     const present =
       only === null ? await allDesiredStamps(tx) : [await findDesired(tx, only.agent)];
@@ -145,7 +159,7 @@ export class Publisher {
       deployments.map(({ name }): Assignment => ({ agentId: agent.id, deployment: name })),
     );
     await insertAssignments(tx, assignments);
-    return rows;
+    return { rows, shortestLeaseMs: fleet.shortestLeaseMs };
   }
 
   /** One signature for all who can read batches, and one each for older agents. In the order of the drafts. */
@@ -188,6 +202,8 @@ interface Draft {
 
 interface FleetPlan {
   readonly agents: readonly AgentRow[];
+  /** Null: no deployment has a lease. */
+  readonly shortestLeaseMs: number | null;
   desiredOf(agent: AgentRow): DesiredDeployment[];
 }
 
@@ -200,6 +216,7 @@ async function fleetPlan(db: Reader, only: AgentId | null): Promise<FleetPlan> {
   const refused = new Set((await allRefusals(db)).map(refusalKey));
   return {
     agents,
+    shortestLeaseMs: shortestOf(deployments.map(({ lease }) => lease)),
     desiredOf: (agent) => {
       const { id, labels, joinedAt: enrolledAtMs, protocol } = agent;
       const offered = rollouts.filter((rollout) => !isRefused(refused, rollout, id));
@@ -221,13 +238,19 @@ function refusalKey(refusal: { agentId: string; deployment: string; manifest: st
 async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
   const plans: DeploymentPlan[] = [];
   for (const row of await allDeployments(db)) {
-    const { name, windowMs, selector: to, monitoring } = row;
+    const { name, windowMs, selector: to, monitoring, guard, lease, updatedAt } = row;
     const stable = await versionOf(db, row, row.version);
     const pinned: VersionRef[] = [];
     for (const version of row.pinned) pinned.push(await versionOf(db, row, version));
-    plans.push({ name, windowMs, to, stable, pinned, monitoring, serving: servingOf(row) });
+    const policy = { monitoring, guard, lease, serving: servingOf(row) };
+    plans.push({ name, windowMs, to, stable, pinned, ...policy, decidedAtMs: updatedAt });
   }
   return plans;
+}
+
+function shortestOf(leases: readonly (Lease | null)[]): number | null {
+  const durations = leases.flatMap((lease) => lease?.durationMs ?? []);
+  return durations.length === 0 ? null : Math.min(...durations);
 }
 
 async function versionOf(db: Reader, row: DeploymentRow, version: number): Promise<VersionRef> {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
+  BATCH_OF,
+  type BatchedDomain,
   type Envelope,
   inDomain,
   type SigningKey,
@@ -8,21 +10,26 @@ import {
 } from '../../protocol/signing.ts';
 import { batchStatement, leafBytes, nodeBytes } from '../../protocol/trust/inclusion.ts';
 
+export function sealDesired(key: SigningKey, payloads: readonly Uint8Array[]): Promise<Envelope[]> {
+  return sealBatch(key, 'desired', payloads);
+}
+
 /**
- * Seals many documents with one signature. A batch of one is a plain envelope. Hashes here are Node's and not
+ * Seals many documents of one purpose with one signature. A batch of one is a plain envelope. Hashes here are Node's and not
  * WebCrypto's, which would take ten times as long over 20,000 small ones.
  */
-export async function sealDesired(
+export async function sealBatch(
   key: SigningKey,
+  domain: BatchedDomain,
   payloads: readonly Uint8Array[],
 ): Promise<Envelope[]> {
   const [first] = payloads;
-  if (payloads.length === 1 && first !== undefined) return [await seal(key, 'desired', first)];
+  if (payloads.length === 1 && first !== undefined) return [await seal(key, domain, first)];
   if (payloads.length === 0) return [];
   const levels = treeOver(payloads.map((payload) => sha256(leafBytes(payload))));
   const [root] = levels[levels.length - 1];
   const size = payloads.length;
-  const signature = await signBytes(key, inDomain('desired-batch', batchStatement(size, root)));
+  const signature = await signBytes(key, inDomain(BATCH_OF[domain], batchStatement(size, root)));
   const { keyId } = key;
   return payloads.map((payload, index) => {
     const inclusion = { index, size, path: pathOf(levels, index) };

@@ -3,6 +3,7 @@ import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { RollbackRequest, RolloutRequest } from '../http/services.ts';
 import { checkFeatureColumns } from '../registry/feature-columns.ts';
+import { checkGuard } from '../registry/guarded.ts';
 import { checkSteps } from '../registry/pipeline-steps.ts';
 import { requireReleased } from '../registry/released.ts';
 import type { Transaction } from '../store/database.ts';
@@ -66,6 +67,7 @@ export async function openRollout(
     requireReleased(pushed);
     await checkSteps(tx, name, pushed);
     checkFeatureColumns(pushed, deployment.serving);
+    checkGuard(pushed, deployment.guard);
   }
   await forgetRefusals(tx, name, candidate.manifest);
   const id = `rol_${randomBytes(8).toString('hex')}`;

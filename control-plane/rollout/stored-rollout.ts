@@ -116,6 +116,7 @@ export function planOf(rollout: StoredRollout): RolloutPlan {
     candidate: plan.candidate,
     share: plan.share,
     cohort: plan.cohort,
+    startedAtMs: row.createdAt,
   };
 }
 

@@ -45,8 +45,8 @@ export async function putReports(
   await tx.delete(reports).where(sql`${reports.agentId} in (select value from json_each(${ids}))`);
   const rows = received.flatMap(({ agent: agentId, report, receivedAt }) =>
     report.deployments.map(
-      ({ name: deployment, arms }): ReportRow => ({
-        ...{ agentId, deployment, arms, at: report.at, receivedAt },
+      ({ name: deployment, arms, lease = null }): ReportRow => ({
+        ...{ agentId, deployment, arms, lease, at: report.at, receivedAt },
       }),
     ),
   );

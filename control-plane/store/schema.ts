@@ -8,12 +8,15 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core';
 import type { RefusalCode } from '../../protocol/error.ts';
+import type { Guard } from '../../protocol/guard.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { Labels } from '../../protocol/ids.ts';
+import type { Lease, ReportedLease } from '../../protocol/lease.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { ReportedArm } from '../../protocol/report.ts';
 import type { Serving } from '../../protocol/serving.ts';
+import type { Trip } from '../../protocol/trip.ts';
 import type { Tuning } from '../../protocol/tuning.ts';
 import { bytes } from './bytes-column.ts';
 
@@ -105,6 +108,10 @@ export const deployments = sqliteTable('deployments', {
   pinned: text('pinned', { mode: 'json' }).$type<number[]>().notNull().default([]),
   /** How it is watched; what is not given has the defaults of `monitoringInForce`. */
   monitoring: text('monitoring', { mode: 'json' }).$type<Monitoring>().notNull().default({}),
+  /** When hosts take an arm back by themselves; {}: never. */
+  guard: text('guard', { mode: 'json' }).$type<Guard>().notNull().default({}),
+  /** How long hosts may serve it without a word of ours; null: for ever. */
+  lease: text('lease', { mode: 'json' }).$type<Lease>(),
 });
 
 export const rollouts = sqliteTable(
@@ -209,6 +216,8 @@ export const reports = sqliteTable(
     /** The agent's clock. */
     at: integer('at').notNull(),
     receivedAt: integer('received_at').notNull(),
+    /** What the host says of its lease; null: it has none. */
+    lease: text('lease', { mode: 'json' }).$type<ReportedLease>(),
   },
   (t) => [
     primaryKey({ columns: [t.agentId, t.deployment] }),
@@ -228,6 +237,21 @@ export const refusals = sqliteTable(
     at: integer('at').notNull(),
   },
   (t) => [primaryKey({ columns: [t.agentId, t.deployment, t.manifest] })],
+);
+
+/** What guards of hosts took back, once each, however often reports bring it. */
+export const guardTrips = sqliteTable(
+  'guard_trips',
+  {
+    id: text('id').primaryKey(),
+    agentId: text('agent_id').notNull(),
+    deployment: text('deployment').notNull(),
+    /** As the host sent it. */
+    trip: text('trip', { mode: 'json' }).$type<Trip>().notNull(),
+    /** When it was first heard of here. */
+    receivedAt: integer('received_at').notNull(),
+  },
+  (t) => [index('guard_trips_deployment').on(t.deployment, t.receivedAt)],
 );
 
 export const alertKinds = [

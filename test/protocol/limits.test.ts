@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSchema } from '../../protocol/bytes.ts';
 import { detailSchema } from '../../protocol/error.ts';
+import { guardSchema } from '../../protocol/guard.ts';
 import { challengeMessageSchema } from '../../protocol/hello.ts';
 import {
   agentIdSchema,
@@ -12,18 +13,22 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
+import { leaseSchema } from '../../protocol/lease.ts';
 import {
   MAX_DETAIL_LENGTH,
   MAX_LABELS,
+  MAX_LEASE_MS,
   MAX_NAME_LENGTH,
   MAX_REPORTED_ARMS,
+  MAX_REPORTED_TRIPS,
   MAX_ROLE_KEYS,
   MAX_ROOTS,
   MAX_STATEMENT_BYTES,
   MAX_TUNING_ROWS,
   MAX_WINDOW_BYTES,
+  MIN_LEASE_MS,
 } from '../../protocol/limits.ts';
-import { reportedDeploymentSchema } from '../../protocol/report.ts';
+import { reportedDeploymentSchema, reportMessageSchema } from '../../protocol/report.ts';
 import { telemetryMessageSchema } from '../../protocol/telemetry.ts';
 import { signedSchema } from '../../protocol/trust/signed.ts';
 import { tuningSchema } from '../../protocol/tuning.ts';
@@ -187,4 +192,28 @@ it('LIMIT-12: a challenge shows at most 64 roots, and a statement has at most 32
   });
   expect(accepts(challengeMessageSchema, challenge(MAX_ROOTS))).toBe(true);
   expect(accepts(challengeMessageSchema, challenge(MAX_ROOTS + 1))).toBe(false);
+});
+
+it('LIMIT-13: a report brings at most 64 trips, a lease lasts 2 s to 31 days, a guard looks back at 10 to 10,000 answers', () => {
+  const trip = {
+    ...{ id: `trp_${'0'.repeat(16)}`, deployment: 'loans', manifest: `sha256:${'0'.repeat(64)}` },
+    ...{ version: 1, arm: 'stable', generation: 1, at: 0, decision: null },
+    breach: { threshold: 'drift', psi: 1, limit: 0.5, rows: 500 },
+    outcome: { kind: 'kept' },
+  };
+  const report = (trips: number) => ({
+    ...{ kind: 'report', observed: 1, applied: 1, at: 0, deployments: [] },
+    trips: new Array(trips).fill(trip),
+  });
+  expect(accepts(reportMessageSchema, report(MAX_REPORTED_TRIPS))).toBe(true);
+  expect(accepts(reportMessageSchema, report(MAX_REPORTED_TRIPS + 1))).toBe(false);
+  const lease = (durationMs: number) => accepts(leaseSchema, { durationMs, afterwards: 'stop' });
+  expect([MIN_LEASE_MS - 1, MIN_LEASE_MS, MAX_LEASE_MS, MAX_LEASE_MS + 1].map(lease)).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
+  const guard = (lastAnswers: number) => accepts(guardSchema, { lastAnswers, maxNonFinite: 0 });
+  expect([9, 10, 10_000, 10_001].map(guard)).toEqual([false, true, true, false]);
 });

@@ -3,6 +3,7 @@ import { commandErrorCodeSchema } from '../../protocol/command.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { linkErrorCodeSchema, refusalCodeSchema } from '../../protocol/error.ts';
 import type { ReportedArm } from '../../protocol/report.ts';
+import type { Trip } from '../../protocol/trip.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 
 /** Arbitrary values of every message that may travel, inside the limits. */
@@ -72,6 +73,37 @@ const anyReportedArm: fc.Arbitrary<ReportedArm> = fc.oneof(
   }),
 );
 
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+const many = fc.integer({ min: 1, max: 10_000 });
+const ofAnswers = { bad: many, answers: many, limit: fc.nat() };
+const anyTrip: fc.Arbitrary<Trip> = fc.record({
+  ...armBase,
+  id: hexOf(16).map((hex) => `trp_${hex}`),
+  deployment: anyName,
+  generation: anyCount,
+  at: anyTime,
+  breach: fc.oneof(
+    fc.record({ threshold: fc.constant('non-finite' as const), ...ofAnswers }),
+    fc.record({
+      threshold: fc.constant('errors' as const),
+      ...ofAnswers,
+      code: fc.string({ maxLength: 64 }),
+    }),
+    fc.record({
+      threshold: fc.constant('latency' as const),
+      ...ofAnswers,
+      budgetUs: many,
+      latencyUs: share,
+    }),
+    fc.record({ threshold: fc.constant('drift' as const), psi: share, limit: share, rows: many }),
+  ),
+  decision: fc.option(fc.string({ maxLength: 128 })),
+  outcome: fc.oneof(
+    fc.record({ kind: fc.constant('reverted' as const), version: anyVersion }),
+    fc.record({ kind: fc.constantFrom('kept' as const, 'refused' as const) }),
+  ),
+});
+
 const anyReport = fc.record({
   kind: fc.constant('report' as const),
   observed: anyCount,
@@ -79,9 +111,20 @@ const anyReport = fc.record({
   at: anyTime,
   stale: fc.boolean(),
   deployments: fc.array(
-    fc.record({ name: anyName, arms: fc.array(anyReportedArm, { maxLength: 8 }) }),
+    fc.record(
+      {
+        name: anyName,
+        arms: fc.array(anyReportedArm, { maxLength: 8 }),
+        lease: fc.record({
+          state: fc.constantFrom('held' as const, 'lapsed' as const, 'stopped' as const),
+          lapsedAt: fc.option(anyTime),
+        }),
+      },
+      { requiredKeys: ['name', 'arms'] },
+    ),
     { maxLength: 5 },
   ),
+  trips: fc.array(anyTrip, { maxLength: 3 }),
 });
 
 export const anyTelemetry = fc.record({
@@ -204,6 +247,12 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
       }),
     }),
     releases: fc.array(anySigned, { maxLength: 3 }),
+  }),
+  lease: fc.record({
+    kind: fc.constant('lease' as const),
+    envelope: fc.record({
+      ...{ payload: bytes(0, 200), keyId: hexOf(16), signature: bytes(64) },
+    }),
   }),
   command: fc.record({
     kind: fc.constant('command' as const),

@@ -5,20 +5,30 @@ import type { ModelFiles } from '../../agent/engine/messages.ts';
 import type { EnginePool } from '../../agent/engine/pool/pool.ts';
 import { Convergence, type ConvergenceOptions } from '../../agent/rollout/convergence.ts';
 import { DesiredStore } from '../../agent/rollout/desired-store.ts';
+import { RestraintDesk } from '../../agent/rollout/restraint-desk.ts';
 import { ServingMemory } from '../../agent/rollout/serving-memory.ts';
 import { VersionShelf } from '../../agent/rollout/version-shelf.ts';
 import { ArtifactStore } from '../../agent/store/artifacts.ts';
-import type { DesiredArm, DesiredState } from '../../protocol/desired.ts';
+import type { DesiredArm, DesiredDeployment, DesiredState } from '../../protocol/desired.ts';
 import type { ReportedArm, ReportMessage } from '../../protocol/report.ts';
 import { TestPool } from './engine-pool.ts';
 import { writeSlowModel } from './slow-model.ts';
 
 const CORES = 4;
 
-/** Real engines under a real convergence, with two versions of the slow model on its disk and no control plane. */
+/** Writes the versions that are on a host's disk, in their order from 1 on. */
+export type WriteVersions = (folder: string) => Promise<readonly ModelFiles[]>;
+
+const slowVersions: WriteVersions = async (folder) => [
+  await writeSlowModel(folder, 'slow', 1),
+  await writeSlowModel(folder, 'slow', 2),
+];
+
+/** Real engines under a real convergence, with versions of a model on its disk and no control plane. */
 export class TestHost {
   readonly test: TestPool;
   readonly convergence: Convergence;
+  readonly restraints: RestraintDesk;
   readonly versions: readonly ModelFiles[];
   readonly events: string[] = [];
   report: ReportMessage | null = null;
@@ -33,8 +43,18 @@ export class TestHost {
     this.test = test;
     this.versions = versions;
     const artifacts = new ArtifactStore(join(test.folder, 'artifacts'));
+    this.restraints = new RestraintDesk({
+      folder: test.folder,
+      restrain: (restraints) => test.pool.restrain(restraints),
+      serving: () => this.convergence.serving,
+      onTripped: () => this.convergence.restrained(),
+      onLeases: () => this.convergence.report(),
+      onLapsed: (detail) => this.events.push(detail),
+      log: () => undefined,
+    });
     this.convergence = new Convergence({
       pool: test.pool,
+      restraints: this.restraints,
       shelf: new VersionShelf(artifacts, (manifest, { code }) =>
         this.events.push(`${code} ${manifest}`),
       ),
@@ -51,19 +71,21 @@ export class TestHost {
     });
   }
 
-  static async start(options: Partial<ConvergenceOptions> = {}): Promise<TestHost> {
+  static async start(
+    options: Partial<ConvergenceOptions> = {},
+    write: WriteVersions = slowVersions,
+  ): Promise<TestHost> {
     let host: TestHost | null = null;
     const test = await TestPool.start({
+      engines: options.engines ?? 1,
+      onTrip: (trip) => host?.restraints.took(trip),
       onDeath: (death) => host?.convergence.died(death),
       onQuestion: async (question) =>
         host === null || question.kind === 'feedback'
           ? { kind: 'refused', code: 'not_ready', message: 'starting' }
           : host.convergence.change(question),
     });
-    const versions = [
-      await writeSlowModel(test.folder, 'slow', 1),
-      await writeSlowModel(test.folder, 'slow', 2),
-    ];
+    const versions = await write(test.folder);
     for (const files of versions) await shelve(test.folder, files);
     host = new TestHost(test, versions, options);
     return host;
@@ -75,8 +97,9 @@ export class TestHost {
 
   /** A new desired state of the deployment `slow`. Resolves when it has been carried out. */
   want(
-    arms: readonly Pick<DesiredArm, 'arm' | 'version' | 'share'>[],
+    arms: readonly Pick<DesiredArm, 'arm' | 'version' | 'share' | 'decidedAt'>[],
     engines?: number,
+    more: Partial<DesiredDeployment> = {},
   ): Promise<void> {
     this.#generation += 1;
     const desired: DesiredState = {
@@ -94,6 +117,7 @@ export class TestHost {
             serving: { placement: 'worker', engines },
             monitoring: {},
           },
+          ...more,
           arms: arms.map((arm) => ({
             ...arm,
             model: 'slow',

@@ -44,6 +44,7 @@ export class TestPool {
       program: { path, argv: [], execArgv: [], env: process.env, journalFolder },
       onWindow: () => undefined,
       onDecisions: () => undefined,
+      onTrip: () => undefined,
       onDeath: (death) => {
         this.deaths.push(death);
         onDeath?.(death);

@@ -10,6 +10,7 @@ import type {
 } from '../../agent/engine/messages.ts';
 import { createNodeRuntime } from '../../agent/engine/model/runtime-node.ts';
 import type { WaitingObserver } from '../../agent/engine/serve/inference.ts';
+import type { Guard } from '../../protocol/guard.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { readModelInfo } from '../../protocol/onnx/model-info.ts';
 import { deploymentsOf, parsePipeline } from '../../protocol/pipeline/plan.ts';
@@ -35,6 +36,7 @@ export interface Deployed {
   readonly versions: Readonly<Record<number, ModelFiles>>;
   readonly shares?: Readonly<Record<number, number>>;
   readonly serving?: Serving;
+  readonly guard?: Guard;
 }
 
 /** A real engine on a real port that serves models and pipelines. */
@@ -126,6 +128,7 @@ export class PipelineEngine {
         versions,
         shares,
         serving = {},
+        guard,
       }: Deployed = 'versions' in given ? given : { versions: { 1: given } };
       const arms: PlannedArm[] = [];
       for (const [number, files] of Object.entries(versions)) {
@@ -135,7 +138,7 @@ export class PipelineEngine {
         const arm = arms.length === 0 ? ('stable' as const) : ('candidate' as const);
         arms.push({ arm, version: Number(number), manifest: files.manifest, share });
       }
-      planned.push({ name, windowMs: 60_000, serving, arms });
+      planned.push({ name, windowMs: 60_000, serving, ...(guard ? { guard } : {}), arms });
     }
     const agent = 'agt_0123456789abcdef01234567';
     this.engine.commit({ agent, generation: this.#generation, deployments: planned });

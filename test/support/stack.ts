@@ -72,6 +72,8 @@ export interface AgentHandle {
   readonly name: string;
   readonly port: number;
   readonly url: string;
+  /** By which way it reaches the control plane. */
+  readonly controlUrl: string;
   program: Program;
 }
 
@@ -124,26 +126,34 @@ export class Stack {
     await this.control.line('listening');
   }
 
-  async addAgent(name: string, engines = 1): Promise<AgentHandle> {
+  /** `controlUrl`: by which way it reaches the control plane. */
+  async addAgent(name: string, engines = 1, controlUrl = this.url): Promise<AgentHandle> {
     const { token } = await this.api<{ token: string }>('POST', '/join-tokens', {});
-    const program = this.#agent(name, 0, engines, token);
+    const program = this.#agent(name, 0, engines, token, controlUrl);
     const { url } = await program.line('serving');
-    const handle = { name, url: String(url), port: Number(new URL(String(url)).port), program };
+    const port = Number(new URL(String(url)).port);
+    const handle = { name, url: String(url), port, controlUrl, program };
     await program.line('joined');
     this.agents.push(handle);
     return handle;
   }
 
   async restartAgent(agent: AgentHandle, engines = 1): Promise<void> {
-    agent.program = this.#agent(agent.name, agent.port, engines, null);
+    agent.program = this.#agent(agent.name, agent.port, engines, null, agent.controlUrl);
     await agent.program.line('serving');
   }
 
-  #agent(name: string, port: number, engines: number, token: string | null): Program {
+  #agent(
+    name: string,
+    port: number,
+    engines: number,
+    token: string | null,
+    controlUrl: string,
+  ): Program {
     const join_ = token === null ? [] : ['--join', token];
     const data = join(this.folder, name);
     return new Program('agent/program/main.js', [
-      ...['--control', this.url, '--data', data, '--name', name, '--port', String(port)],
+      ...['--control', controlUrl, '--data', data, '--name', name, '--port', String(port)],
       ...['--grpc-port', '0', '--metrics-port', '0'],
       ...['--engines', String(engines), ...join_],
     ]);

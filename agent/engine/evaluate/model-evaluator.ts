@@ -51,7 +51,8 @@ export function modelCall(
 /** One whose features are fetched by keys is given none here. */
 function armOf(state: ServingState, name: string): ServedArm | null {
   const deployment = state.deployments.get(name);
-  if (deployment === undefined || !deployment.arms.some(({ share }) => share > 0)) return null;
+  if (deployment === undefined || deployment.closed !== null) return null;
+  if (!deployment.arms.some(({ share }) => share > 0)) return null;
   const arm = armFor(deployment, null, Math.random());
   return arm.features === null ? arm : null;
 }

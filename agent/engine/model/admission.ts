@@ -51,6 +51,8 @@ export async function admit(
     placement,
     rowsIndependent: await rowsIndependent(session, manifest, golden),
     validation: profile?.reference.outcome ?? null,
+    predicted:
+      profile === null || manifest.prediction === null ? null : profile.reference.prediction,
     watched: profile?.tensors ?? [],
   });
 }

@@ -2,7 +2,7 @@ import type { Manifest } from '../../../protocol/manifest.ts';
 import type { PipelinePlan } from '../../../protocol/pipeline/plan.ts';
 import type { Provider } from '../../../protocol/serving.ts';
 import type { OutcomeSketch } from '../../../protocol/sketch/outcome.ts';
-import type { WindowGrids } from '../../../protocol/sketch/window.ts';
+import type { FeatureSketch, WindowGrids } from '../../../protocol/sketch/window.ts';
 import type { WatchedTensor } from '../../../protocol/tensor-profile.ts';
 import { InFlight } from '../in-flight.ts';
 import type { NodeCounts, Session } from './runtime.ts';
@@ -37,6 +37,8 @@ export interface AdmittedVersion {
   readonly pipeline?: PipelinePlan;
   /** What the version got wrong on its baseline; absent where the baseline has no labels. */
   readonly validation?: OutcomeSketch | null;
+  /** What it predicted on its baseline; absent or null where there is no profile, or no prediction. */
+  readonly predicted?: FeatureSketch | null;
   /** How its embeddings and images are watched. */
   readonly watched?: readonly WatchedTensor[];
 }
@@ -54,6 +56,7 @@ export class Slot {
   readonly rowsIndependent: boolean;
   readonly pipeline: PipelinePlan | null;
   readonly validation: OutcomeSketch | null;
+  readonly predicted: FeatureSketch | null;
   readonly watched: readonly WatchedTensor[];
   readonly inFlight = new InFlight();
 
@@ -66,6 +69,7 @@ export class Slot {
     this.rowsIndependent = version.rowsIndependent;
     this.pipeline = version.pipeline ?? null;
     this.validation = version.validation ?? null;
+    this.predicted = version.predicted ?? null;
     this.watched = version.watched ?? [];
   }
 

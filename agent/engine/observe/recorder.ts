@@ -131,6 +131,12 @@ export class Recorder {
     return this.#window;
   }
 
+  /** What has been predicted in the window being filled, all of it counted. */
+  predicted(): FeatureSketch {
+    this.#prediction?.flush();
+    return this.#window.prediction;
+  }
+
   /** The window being filled, with everything counted; the profile builder reads the whole baseline out of it. */
   counted(): WindowSketch {
     this.#features.flush();

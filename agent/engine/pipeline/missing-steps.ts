@@ -4,7 +4,8 @@ import type { ServedArm, ServingState } from '../serve/routing.ts';
 export function missingSteps(state: ServingState, { slot }: ServedArm): readonly string[] {
   if (slot.pipeline === null) return [];
   const missing = slot.pipeline.steps.flatMap(({ deployment, version }) => {
-    const arms = state.deployments.get(deployment)?.arms ?? [];
+    const called = state.deployments.get(deployment);
+    const arms = called === undefined || called.closed !== null ? [] : called.arms;
     if (version === undefined) return arms.length === 0 ? [deployment] : [];
     return arms.some((arm) => arm.version === version) ? [] : [`${deployment}@${version}`];
   });

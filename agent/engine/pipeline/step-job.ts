@@ -3,6 +3,7 @@ import { messageOf } from '../../error.ts';
 import type { AssembledInputs } from '../features/assemble.ts';
 import type { BatchJob, BatchTimes } from '../model/batch-job.ts';
 import type { Tensor } from '../model/runtime.ts';
+import { guardedLatencyUs } from '../observe/arm-guard.ts';
 import { rowsIn } from '../serve/infer-job.ts';
 import type { AnsweredJob, WaitingObserver } from '../serve/inference.ts';
 import { OipError } from '../serve/oip-error.ts';
@@ -104,6 +105,7 @@ export class StepJob implements BatchJob {
     const { arm } = this.#pinned;
     this.#settled();
     const answeredMs = performance.now();
+    const tookMs = answeredMs - this.#startedMs;
     this.#host.answered({
       arm,
       inputs: this.inputs,
@@ -113,9 +115,10 @@ export class StepJob implements BatchJob {
       startedMs: this.#startedMs,
       parsedMs: this.#startedMs,
       answeredMs,
-      latencyUs: (answeredMs - this.#startedMs) * 1000,
+      latencyUs: tookMs * 1000,
       gaps: this.#gaps,
     });
+    arm.guard?.answered(this.inputs, outputs, guardedLatencyUs(tookMs), null);
     this.#resolve(outputs);
   }
 
@@ -131,8 +134,10 @@ export class StepJob implements BatchJob {
     });
     // As for requests of clients: what nobody waits for, and what was wrong itself, is not the model's failure.
     if (!this.gone() && refusal.status !== 400) {
+      const tookMs = performance.now() - this.#startedMs;
       arm.recorder.failed();
-      arm.statistics.failed(code, performance.now() - this.#startedMs);
+      arm.statistics.failed(code, tookMs);
+      arm.guard?.failed(code, guardedLatencyUs(tookMs));
     }
     this.#reject(refusal);
   }

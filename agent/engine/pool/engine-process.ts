@@ -25,7 +25,7 @@ export interface EngineExit {
 }
 
 type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
-type Commands = Exclude<ToEngine, { kind: 'connection' | 'answer' }>;
+type Commands = Exclude<ToEngine, { kind: 'connection' | 'answer' | 'restrain' }>;
 export type Command = Without<Commands, 'id'>;
 export type ReplyTo<K extends Command['kind']> = Extract<
   EngineReply,
@@ -217,6 +217,7 @@ export class EngineProcess {
         return;
       case 'window':
       case 'decisions':
+      case 'tripped':
       case 'ask':
       case 'connections':
         onNotice(message);

@@ -2,12 +2,14 @@ import { AgentError, messageOf } from '../../error.ts';
 import type { DecisionBatch } from '../decision-batch.ts';
 import type { Answer, Question } from '../host.ts';
 import type {
+  EngineTrip,
   ModelToOpen,
   PreparedModel,
   ServingPlan,
   Transport,
   WindowMessage,
 } from '../messages.ts';
+import { type Restraints, UNRESTRAINED } from '../restraints.ts';
 import { armKey, type EngineSnapshot, type HostSnapshot } from '../snapshot.ts';
 import { HostCounters } from './counters.ts';
 import { Distributor } from './distributor.ts';
@@ -34,6 +36,8 @@ export interface PoolOptions {
   onWindow(window: WindowMessage): void;
   /** Rows that were answered, to be remembered for their labels. */
   onDecisions(batch: DecisionBatch): void;
+  /** A guard has taken an arm back in one engine. */
+  onTrip(trip: EngineTrip): void;
   /** An engine ended that was not told to. */
   onDeath(death: EngineDeath): void;
   /** A new engine could not be brought to serve; another is tried. */
@@ -68,6 +72,7 @@ export class EnginePool {
   #nextOrdinal = 0;
   #models: readonly ModelToOpen[] = [];
   #plan: ServingPlan | null = null;
+  #restraints: Restraints = UNRESTRAINED;
   #polling: NodeJS.Timeout | null = null;
   #stopping = false;
   readonly #watchdog: Watchdog | null;
@@ -186,7 +191,15 @@ export class EnginePool {
   ): Promise<void> {
     // Loaded already in all but an engine that joined since: then this is an empty round trip.
     await prepareIn(engine, models, this.#served());
+    // It may have joined since they were said.
+    engine.send({ kind: 'restrain', restraints: this.#restraints });
     await engine.ask({ kind: 'commit', plan });
+  }
+
+  /** In force in every engine at once, under whatever plan it serves: nothing is loaded, and nothing waited for. */
+  restrain(restraints: Restraints): void {
+    this.#restraints = restraints;
+    for (const engine of this.#engines) engine.send({ kind: 'restrain', restraints });
   }
 
   /** From now on this many engines: new ones join when they have caught up, the newest drain and end. */
@@ -221,6 +234,9 @@ export class EnginePool {
         return;
       case 'decisions':
         this.#options.onDecisions(notice);
+        return;
+      case 'tripped':
+        this.#options.onTrip(notice.trip);
         return;
       case 'connections':
         for (const note of notice.notes) engine.noted(note);

@@ -3,6 +3,7 @@ import { messageOf } from '../../error.ts';
 import type { AssembledInputs } from '../features/assemble.ts';
 import type { BatchJob, BatchTimes } from '../model/batch-job.ts';
 import type { Tensor } from '../model/runtime.ts';
+import { guardedLatencyUs } from '../observe/arm-guard.ts';
 import type { RequestTrace } from '../trace/request-trace.ts';
 import type { InferRequest } from './infer-request.ts';
 import type { InferCall, Inference, WaitingObserver } from './inference.ts';
@@ -108,6 +109,10 @@ export class InferJob implements BatchJob {
         callerId: this.#request.id,
         parameters: this.parameters,
       });
+      if (arm.guard !== null) {
+        const tookUs = guardedLatencyUs(answeredMs - this.#parsedMs);
+        arm.guard.answered(this.inputs, outputs, tookUs, from.decision);
+      }
       if (this.#trace !== null) this.#traced(this.#trace, from.decision, times, answeredMs);
     } catch (error) {
       refuse(call, this.#blame(error), this.#trace);
@@ -171,8 +176,10 @@ export function codeOf(error: unknown): OipErrorCode {
 }
 
 export function countFailure({ arm, call }: Pick<Admitted, 'arm' | 'call'>, error: unknown): void {
+  const tookMs = performance.now() - call.startedMs;
   arm.recorder.failed();
-  arm.statistics.failed(codeOf(error), performance.now() - call.startedMs);
+  arm.statistics.failed(codeOf(error), tookMs);
+  arm.guard?.failed(codeOf(error), guardedLatencyUs(tookMs));
 }
 
 export function refuse(call: InferCall, error: unknown, trace: RequestTrace | null): void {

@@ -155,6 +155,7 @@ export class Inference {
         from === 0 && at + 1 === answered.length ? answered : answered.slice(from, at + 1);
       arm.recorder.answered(run);
       arm.evaluators?.answered(run);
+      if (arm.guard !== null) lookAtDrift(arm, run);
       from = at + 1;
       if ((arm.recorder.outcomes?.decisions ?? 0) >= MAX_WAITING_DECISIONS) {
         this.#context.onDecisions?.();
@@ -171,6 +172,12 @@ const COUNT_WITHIN_MS = 10;
 const MAX_WAITING_DECISIONS = 32_768;
 /** Requests of large tensors are counted as soon as their turn is over, so that their memory is not held. */
 const MAX_HELD_ELEMENTS = 16_384;
+
+function lookAtDrift({ guard, recorder }: ServedArm, run: readonly AnsweredJob[]): void {
+  let rows = 0;
+  for (let at = 0; at < run.length; at += 1) rows += run[at].rows;
+  guard?.counted(rows, recorder.current.prediction, () => recorder.predicted());
+}
 
 function heldElements({ inputs }: AnsweredJob): number {
   let elements = 0;

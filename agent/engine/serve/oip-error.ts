@@ -19,6 +19,10 @@ const STATUS = {
   model_failed: 500,
   non_finite_output: 500,
   not_ready: 503,
+  /** A guard took the version back, and there is none to go back to. */
+  guard_tripped: 503,
+  /** This host has not heard for too long that it may still serve the deployment. */
+  lease_lapsed: 503,
   /** The queue is full: come back after `retryAfterSeconds`. */
   overloaded: 503,
   /** The engine that computed it died. */

@@ -57,9 +57,13 @@ export interface IndexEntry {
 
 /** Every version this host has been told to serve; `ready`: only those that can answer. */
 export function repositoryIndex(state: ServingState, ready: boolean): IndexEntry[] {
-  return [...state.deployments.values()].flatMap(({ name, arms, unloaded }) => {
-    const served = arms.map((arm) => entry(name, arm.version, 'READY', ''));
-    if (ready) return served;
+  return [...state.deployments.values()].flatMap(({ name, arms, unloaded, closed }) => {
+    const served = arms.map((arm) =>
+      closed === null
+        ? entry(name, arm.version, 'READY', '')
+        : entry(name, arm.version, 'UNAVAILABLE', closed.message),
+    );
+    if (ready) return closed === null ? served : [];
     const gone = unloaded.map((arm) =>
       entry(name, arm.version, 'UNAVAILABLE', 'unloaded by a client'),
     );

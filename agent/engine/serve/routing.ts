@@ -6,8 +6,10 @@ import type { InFlight } from '../in-flight.ts';
 import type { UnloadedArm } from '../messages.ts';
 import type { JobQueue } from '../model/job-queue.ts';
 import type { Slot } from '../model/slot.ts';
+import type { ArmGuard } from '../observe/arm-guard.ts';
 import type { ArmCost } from '../observe/cost.ts';
 import type { Recorder } from '../observe/recorder.ts';
+import type { Closing } from '../restraints.ts';
 import type { OpenWindow } from '../window-clock.ts';
 import type { ModelStatistics } from './model-statistics.ts';
 import { OipError } from './oip-error.ts';
@@ -31,6 +33,10 @@ export interface ServedArm {
   /** What scores a share of its answers; null: nothing does. */
   readonly evaluators: ArmEvaluators | null;
   readonly cost: ArmCost;
+  /** What takes it back when it passes a threshold; null: nothing does. */
+  readonly guard: ArmGuard | null;
+  /** Names this use of the version: `tripKey`. */
+  readonly key: string;
 }
 
 export interface ServedDeployment {
@@ -42,6 +48,11 @@ export interface ServedDeployment {
   readonly arms: readonly ServedArm[];
   /** Versions that a client of this host has unloaded. */
   readonly unloaded: readonly UnloadedArm[];
+  /** What takes the stable arm's place should a guard take that back: loaded, and without traffic. */
+  readonly standby: ServedArm | null;
+  readonly withoutLastGood: 'serve' | 'refuse';
+  /** Why nobody answers; null: its arms do. */
+  readonly closed: Closing | null;
 }
 
 /** What the engine serves now. Replaced as a whole, never changed: a request sees one state from start to end. */
@@ -68,6 +79,8 @@ export function armFor(
   version: string | null,
   draw: number,
 ): ServedArm {
+  const { closed } = deployment;
+  if (closed !== null) throw new OipError(closed.code, closed.message);
   if (version !== null) {
     const pinned = deployment.arms.find((arm) => String(arm.version) === version);
     if (deployment.unloaded.some((arm) => String(arm.version) === version)) {

@@ -122,6 +122,10 @@ export class AttackedHost {
     return host;
   }
 
+  get url(): string {
+    return this.#url;
+  }
+
   /** Starts the agent, after `halt` from what is on its disk alone. */
   async boot(): Promise<void> {
     const program = {
@@ -139,12 +143,12 @@ export class AttackedHost {
   }
 
   /** Through challenge and hello to a welcome that `key` signs, on the next link. */
-  async join(key = this.keys.online): Promise<void> {
+  async join(key = this.keys.online, serverTimeMs = WELCOME.serverTimeMs): Promise<void> {
     const links = this.control.heard.filter(({ kind }) => kind === 'hello').length + 1;
     await this.control.until(() => this.control.connections >= links);
     this.control.challenge(key.publicKey);
     await this.control.heardOf('hello', links);
-    await this.control.answer(WELCOME, key);
+    await this.control.answer({ ...WELCOME, serverTimeMs }, key);
   }
 
   release(version: Version, more = {}, keys = [this.keys.release]): Promise<Signed> {

@@ -48,6 +48,10 @@ const agent: AgentFigures = {
       drifts: { adwin: 1 },
     },
   ],
+  restraints: [
+    { deployment: 'loans', keptOut: 1, leaseHeld: false },
+    { deployment: 'cards', keptOut: 0, leaseHeld: null },
+  ],
   supervisor: { rssBytes: 6e7, cpuUserSeconds: 1, cpuSystemSeconds: 1 },
 };
 const text = renderMetrics(host, agent);
@@ -93,6 +97,13 @@ describe('the metrics of a host', () => {
     expect(value('driftline_generation_applied')).toBe(3);
     expect(value('driftline_outbox_pending')).toBe(1);
     expect(value('driftline_process_resident_memory_bytes{process="engine-0"}')).toBe(1e8);
+  });
+
+  it('carry what the host does not let serve', () => {
+    expect(value('driftline_guard_kept_out{model="loans"}')).toBe(1);
+    expect(value('driftline_lease_held{model="loans"}')).toBe(0);
+    expect(value('driftline_guard_kept_out{model="cards"}')).toBe(0);
+    expect(value('driftline_lease_held{model="cards"}')).toBeNull();
   });
 
   it('escape what a label may hold', () => {

@@ -23,6 +23,9 @@ const deployment: DeploymentPlan = {
   serving: {},
   monitoring: {},
   pinned: [],
+  guard: {},
+  lease: null,
+  decidedAtMs: 5,
 };
 const agents = ['a', 'b', 'c'].map((letter) => ({
   id: `agt_${letter.repeat(24)}`,
@@ -39,6 +42,7 @@ const rollout = (state: RolloutStateKind, share = 1): RolloutPlan => ({
   candidate: version(2),
   share,
   cohort,
+  startedAtMs: 9,
 });
 const armsOf = (plan: RolloutPlan) =>
   agents.map((agent) => desiredFor(agent, [deployment], [plan])[0].arms);
@@ -125,5 +129,40 @@ describe('pinned versions', () => {
 
   it('DESIRED-13: are kept from agents that would refuse the whole document for them', () => {
     expect(shown({ ...other, protocol: 1 }, [])).toEqual([['stable', 1, 1]]);
+  });
+});
+
+describe('a guard and a lease', () => {
+  const guard = { maxNonFinite: 0 };
+  const lease = { durationMs: 60_000, afterwards: 'stop' as const };
+  const plan = (change: Partial<DeploymentPlan>) =>
+    desiredFor(agents[0], [{ ...deployment, pinned: [version(3)], ...change }], [])[0];
+
+  it('DESIRED-16: stand in the document where they are set, and change nothing of it where they are not', () => {
+    expect(plan({})).not.toHaveProperty('guard');
+    expect(plan({})).not.toHaveProperty('lease');
+    expect(plan({}).arms[0]).not.toHaveProperty('decidedAt');
+    // A policy for what trips is no threshold.
+    expect(plan({ guard: { withoutLastGood: 'refuse' } })).toEqual(plan({}));
+    expect(desiredDeploymentSchema.parse(plan({ guard, lease }))).toMatchObject({ guard, lease });
+  });
+
+  it('GUARD-6: each arm says by which decision it serves: the rollout, or the latest of the deployment', () => {
+    expect(plan({ guard }).arms.map(({ arm, decidedAt }) => [arm, decidedAt])).toEqual([
+      ['stable', 5],
+      ['pinned', 5],
+    ]);
+    const [canary] = agents.filter(({ id }) => cohort.members.includes(id));
+    const [{ arms }] = desiredFor(canary, [{ ...deployment, guard }], [rollout('canary')]);
+    expect(arms.map(({ arm, decidedAt }) => [arm, decidedAt])).toEqual([
+      ['stable', 5],
+      ['candidate', 9],
+    ]);
+  });
+
+  it('are a change of what a host should do', () => {
+    const hashes = [plan({}), plan({ guard }), plan({ lease }), plan({ guard, decidedAtMs: 6 })];
+    expect(new Set(hashes.map((each) => contentHash([each]))).size).toBe(4);
+    expect(contentHash([plan({ decidedAtMs: 6 })])).toBe(contentHash([plan({})]));
   });
 });

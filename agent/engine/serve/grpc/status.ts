@@ -33,6 +33,8 @@ const STATUS_OF: Readonly<Record<OipErrorCode, Status>> = {
   non_finite_output: STATUS.INTERNAL,
   not_ready: STATUS.UNAVAILABLE,
   overloaded: STATUS.UNAVAILABLE,
+  guard_tripped: STATUS.UNAVAILABLE,
+  lease_lapsed: STATUS.UNAVAILABLE,
   engine_died: STATUS.UNAVAILABLE,
   feature_server_failed: STATUS.UNAVAILABLE,
   deadline_exceeded: STATUS.DEADLINE_EXCEEDED,

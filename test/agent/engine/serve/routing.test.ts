@@ -19,6 +19,9 @@ const deployment = (...arms: ServedArm[]): ServedDeployment => ({
   timeoutUs: null,
   arms,
   unloaded: [],
+  standby: null,
+  withoutLastGood: 'serve',
+  closed: null,
 });
 const canary = deployment(arm('stable', 1, 0.75), arm('candidate', 2, 0.25));
 
