@@ -16,7 +16,7 @@ import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
 
 describe('LINK-8: a fleet that comes back at once', () => {
-  const RATE = { perSecond: 200, burst: 20 };
+  const RATE = { perSecond: 120, burst: 20 };
   const HOSTS = 150;
   let control: ControlFixture;
   beforeEach(async () => {
@@ -63,8 +63,8 @@ describe('LINK-8: a fleet that comes back at once', () => {
     const tookMs = performance.now() - begun;
     // The linked host took one place of the burst.
     expect(tookMs).toBeGreaterThan(((HOSTS - RATE.burst - 1) * 1000) / RATE.perSecond - 50);
-    expect(came.filter(({ turnedAway }) => turnedAway > 0).length).toBeGreaterThan(HOSTS / 2);
-    expect(Math.max(...came.map(({ turnedAway }) => turnedAway))).toBeLessThan(8);
+    expect(came.filter(({ turnedAway }) => turnedAway > 0).length).toBeGreaterThan(10);
+    expect(Math.max(...came.map(({ turnedAway }) => turnedAway))).toBeLessThan(20);
     expect(linked.closed).toBeNull();
     for (const { socket } of came) socket.terminate();
   });
