@@ -9,7 +9,7 @@ import type { ModelFiles, PreparedModel, ServingPlan } from '../engine/messages.
 import type { EngineDeath } from '../engine/pool/engine-death.ts';
 import type { EnginePool } from '../engine/pool/pool.ts';
 import { messageOf } from '../error.ts';
-import type { Source } from '../store/fetch.ts';
+import type { Source } from '../store/source.ts';
 import { BlameLedger, suspectOf, worthRefusing } from './blame.ts';
 import type { Accepted } from './desired-gate.ts';
 import { enginesWanted } from './engines-wanted.ts';

@@ -2,7 +2,7 @@ import type { Digest } from '../../protocol/ids.ts';
 import type { ModelFiles } from '../engine/messages.ts';
 import { messageOf, Refusal } from '../error.ts';
 import type { ArtifactStore } from '../store/artifacts.ts';
-import type { Source } from '../store/fetch.ts';
+import type { Source } from '../store/source.ts';
 import { mayPass, type RefusedVersion } from './serving-plan.ts';
 
 /** The versions this host has at hand, and those it refuses. */

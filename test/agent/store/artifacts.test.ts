@@ -73,6 +73,14 @@ describe('the artifact store', () => {
     expect(asked).toBe(3);
   });
 
+  it('ARTIFACT-7: has one download of what two callers want at once', async () => {
+    const store = new ArtifactStore(folder);
+    const both = [1, 2].map(() => store.ensure(digestOf(manifest), source, never));
+    const [first, second] = await Promise.all(both);
+    expect(second).toEqual(first);
+    expect(asked).toBe(3);
+  });
+
   it('MANIFEST-3: gives the graph of a pipeline where the model of others is', async () => {
     const graph = Buffer.from('{"schema":1,"nodes":{}}');
     const listing = document([file('pipeline', graph)]);
