@@ -63,6 +63,7 @@ export type ProtocolErrorKind =
   | 'onnx'
   | 'tensor'
   | 'manifest'
+  | 'chunks'
   | 'profile'
   | 'pipeline'
   | 'features';

@@ -6,8 +6,8 @@ import type { ModelFiles } from '../engine/messages.ts';
 import { messageOf, Refusal } from '../error.ts';
 import { digestOfFile } from './digest.ts';
 import { type Disk, realDisk } from './disk.ts';
-import { fetchWhole } from './fetch.ts';
-import { pathOf, takeInventory } from './inventory.ts';
+import { downloadArtifact } from './download.ts';
+import { pathOf, type StoredFile, takeInventory } from './inventory.ts';
 import { DEFAULT_ROOM, planRoom, type RoomLimits } from './room.ts';
 import { SharedWork } from './shared-work.ts';
 import type { Source } from './source.ts';
@@ -54,7 +54,7 @@ export class ArtifactStore {
   readonly #downloads = new SharedWork<Digest, void>();
   /** What callers are after at the moment, and how many of them. */
   readonly #wanted = new Map<Digest, number>();
-  #making: Promise<void> = Promise.resolve();
+  #making: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string, options: Partial<ArtifactStoreOptions> = {}) {
     this.#folder = folder;
@@ -171,10 +171,13 @@ export class ArtifactStore {
     await this.#makeFolder(dirname(path));
     const maxBytes = MAX_MANIFEST_BYTES;
     const held = (await disk.stat(partPath))?.sizeBytes ?? 0;
-    await this.#makeRoom(digest, Math.max(0, (sizeBytes ?? maxBytes) - held));
-    await fetchWhole({ ...this.#options, digest, sizeBytes, maxBytes, partPath, source, signal });
-    await disk.rename(partPath, path);
-    await disk.syncFolder(dirname(path));
+    const files = await this.#makeRoom(digest, Math.max(0, (sizeBytes ?? maxBytes) - held));
+    const { onRequest } = this.#options;
+    await downloadArtifact(
+      { disk, source, digest, sizeBytes, maxBytes, partPath, signal, onRequest },
+      path,
+      files,
+    );
     this.#verified.add(digest);
   }
 
@@ -190,16 +193,14 @@ export class ArtifactStore {
   }
 
   /** Two downloads that begin at once must not count on the same free bytes: one after the other. */
-  #makeRoom(digest: Digest, neededBytes: number): Promise<void> {
+  #makeRoom(digest: Digest, neededBytes: number): Promise<readonly StoredFile[]> {
     const done = this.#making.then(() => this.#makeRoomAlone(digest, neededBytes));
-    this.#making = done.then(
-      () => undefined,
-      () => undefined,
-    );
+    this.#making = Promise.allSettled([done]);
     return done;
   }
 
-  async #makeRoomAlone(digest: Digest, neededBytes: number): Promise<void> {
+  /** Resolves with the files that stay. */
+  async #makeRoomAlone(digest: Digest, neededBytes: number): Promise<readonly StoredFile[]> {
     const { disk, room: limits, now, onEvicted } = this.#options;
     const files = await takeInventory(disk, this.#root);
     const freeBytes = await disk.freeBytes(this.#root);
@@ -212,7 +213,7 @@ export class ArtifactStore {
       onEvicted(file.path);
       await disk.remove(file.path);
     }
-    if (short === null) return;
+    if (short === null) return files.filter((file) => !remove.includes(file));
     const told =
       short.limit === 'disk'
         ? `the disk has ${freeBytes} bytes free, of which ${limits.reserveBytes} stay free`

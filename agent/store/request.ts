@@ -24,6 +24,16 @@ export interface Asked {
   onRequest?(bytes: number): void;
 }
 
+/** The control plane has answered, and not with bytes. */
+export class AnsweredOtherwise extends Refusal {
+  readonly status: number;
+  constructor(name: string, status: number) {
+    super('artifact-unavailable', `download of ${name}: the control plane answered ${status}`);
+    this.name = 'AnsweredOtherwise';
+    this.status = status;
+  }
+}
+
 export interface Answer {
   /** Where in the file the body begins: 0 of a server that ignores ranges. */
   readonly start: number;
@@ -47,7 +57,7 @@ export async function ask(asked: Asked): Promise<Answer> {
     const busy = statusCode === 503 || statusCode === 429;
     const waitMs = busy ? retryAfterMs(headers['retry-after'], Date.now()) : null;
     if (waitMs === null || waitedMs + waitMs > MAX_BUSY_MS) {
-      throw unavailable(asked, null, `the control plane answered ${statusCode}`);
+      throw new AnsweredOtherwise(nameOf(asked), statusCode);
     }
     waitedMs += waitMs;
     await sleep(waitMs, null, { signal: asked.signal }).catch((cause: unknown) => {
@@ -104,7 +114,10 @@ async function* bodyOf(asked: Asked, response: IncomingMessage): AsyncGenerator<
   }
 }
 
-function unavailable({ digest, part }: Asked, cause: unknown, what: string): Refusal {
-  const name = part === '' ? digest : `the chunks of ${digest}`;
-  return new Refusal('artifact-unavailable', `download of ${name}: ${what}`, { cause });
+function nameOf({ digest, part }: Asked): string {
+  return part === '' ? digest : `the chunks of ${digest}`;
+}
+
+function unavailable(asked: Asked, cause: unknown, what: string): Refusal {
+  return new Refusal('artifact-unavailable', `download of ${nameOf(asked)}: ${what}`, { cause });
 }

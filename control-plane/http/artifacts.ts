@@ -1,12 +1,14 @@
 import { Readable } from 'node:stream';
 import type { Context } from 'hono';
 import { z } from 'zod';
+import { chunkIndexSchema, MIN_CHUNKED_BYTES } from '../../protocol/chunk-index.ts';
 import { desiredStateSchema } from '../../protocol/desired.ts';
-import { type AgentId, type Digest, digestSchema } from '../../protocol/ids.ts';
+import { type Digest, digestSchema } from '../../protocol/ids.ts';
 import { record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import { insertArtifact } from '../store/artifacts.ts';
 import type { Blobs } from '../store/blobs.ts';
+import { ChunkIndexes } from '../store/chunk-indexes.ts';
 import type { Store } from '../store/database.ts';
 import { findDesired } from '../store/desired.ts';
 import { findVersionsByManifest } from '../store/models.ts';
@@ -22,9 +24,22 @@ export interface ArtifactDeps {
 
 const params = z.object({ digest: digestSchema });
 const storedSchema = z.object({ digest: digestSchema, sizeBytes: z.int() });
+const IMMUTABLE = 'private, max-age=31536000, immutable';
 const FILE = { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } };
 
+/** Sent from the disk as it is: the handler has no value to give that the schema would type. */
+const INDEX: Record<string, { schema: z.ZodType }> = {
+  'application/json': { schema: chunkIndexSchema },
+};
+
 export function mountArtifacts(api: Api, deps: ArtifactDeps): void {
+  const indexes = new ChunkIndexes(deps.blobs);
+  mountUpload(api, deps, indexes);
+  mountFile(api, deps);
+  mountChunks(api, deps, indexes);
+}
+
+function mountUpload(api: Api, deps: ArtifactDeps, indexes: ChunkIndexes): void {
   api.route(
     'artifact:write',
     {
@@ -46,10 +61,15 @@ export function mountArtifacts(api: Api, deps: ArtifactDeps): void {
         const offset = await deps.blobs.offset(digest);
         return c.json({ offset }, 202, { 'upload-offset': String(offset) });
       }
+      // Now, and not when a wave of hosts waits for it.
+      if (size >= MIN_CHUNKED_BYTES) await indexes.ensure(digest, size);
       await register(deps, digest, size, c.get('caller'));
       return c.json({ digest, sizeBytes: size }, done === 'present' ? 200 : 201);
     },
   );
+}
+
+function mountFile(api: Api, deps: ArtifactDeps): void {
   api.route(
     'artifact:read',
     {
@@ -65,9 +85,27 @@ export function mountArtifacts(api: Api, deps: ArtifactDeps): void {
     },
     async (c) => {
       const { digest } = c.req.valid('param');
-      const caller = c.get('caller');
-      if (caller.role === 'agent') await requireInScope(deps.store, caller.agent, digest);
+      await requireInScope(deps.store, c.get('caller'), digest);
       return download(deps.blobs, c, digest);
+    },
+  );
+}
+
+function mountChunks(api: Api, deps: ArtifactDeps, indexes: ChunkIndexes): void {
+  api.route(
+    'artifact:read',
+    {
+      method: 'get',
+      path: '/api/v1/artifacts/{digest}/chunks',
+      summary:
+        'How a file is cut into chunks: whoever has some of them asks for the others by Range',
+      request: { params },
+      responses: { 200: { description: 'Its chunks, in their order in the file', content: INDEX } },
+    },
+    async (c) => {
+      const { digest } = c.req.valid('param');
+      await requireInScope(deps.store, c.get('caller'), digest);
+      return sendIndex(deps.blobs, indexes, c, digest);
     },
   );
 }
@@ -120,7 +158,9 @@ async function register(
 }
 
 /** An agent reads what its desired state names and no other customer of this control plane's files. */
-async function requireInScope(store: Store, agent: AgentId, digest: Digest): Promise<void> {
+async function requireInScope(store: Store, caller: Caller, digest: Digest): Promise<void> {
+  if (caller.role !== 'agent') return;
+  const { agent } = caller;
   const row = await findDesired(store.read, agent);
   const manifests = row === null ? [] : manifestsIn(row.payload);
   if (manifests.includes(digest)) return;
@@ -135,16 +175,20 @@ function manifestsIn(payload: Uint8Array): Digest[] {
   return state.deployments.flatMap((deployment) => deployment.arms.map((arm) => arm.manifest));
 }
 
-async function download(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Promise<Response> {
+/** Bytes of a file that is complete; HEAD of one that isn't tells how far it is. */
+async function requireComplete(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Promise<number> {
   const size = await blobs.size(digest);
-  if (size === null) {
-    c.set('problemHeaders', { 'upload-offset': String(await blobs.offset(digest)) });
-    throw new ControlError('not-found', `${digest} is not here, or its upload is not complete`);
-  }
+  if (size !== null) return size;
+  c.set('problemHeaders', { 'upload-offset': String(await blobs.offset(digest)) });
+  throw new ControlError('not-found', `${digest} is not here, or its upload is not complete`);
+}
+
+async function download(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Promise<Response> {
+  const size = await requireComplete(blobs, c, digest);
   const etag = `"${digest}"`;
   c.header('accept-ranges', 'bytes');
   c.header('etag', etag);
-  c.header('cache-control', 'private, max-age=31536000, immutable');
+  c.header('cache-control', IMMUTABLE);
   if (c.req.header('if-none-match') === etag) return c.body(null, 304);
   c.header('content-type', 'application/octet-stream');
   c.header('content-disposition', 'attachment');
@@ -155,5 +199,23 @@ async function download(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Prom
   if (range !== null) c.header('content-range', `bytes ${first}-${last}/${size}`);
   const status = range === null ? 200 : 206;
   if (c.req.method === 'HEAD') return c.body(null, status);
-  return c.body(Readable.toWeb(blobs.stream(digest, first, last)) as ReadableStream, status);
+  return c.body(bodyOf(blobs.stream(digest, first, last)), status);
+}
+
+async function sendIndex(
+  blobs: Blobs,
+  indexes: ChunkIndexes,
+  c: Context<HttpEnv>,
+  digest: Digest,
+): Promise<Response> {
+  const size = await requireComplete(blobs, c, digest);
+  c.header('cache-control', IMMUTABLE);
+  c.header('content-type', 'application/json');
+  c.header('content-length', String(await indexes.ensure(digest, size)));
+  if (c.req.method === 'HEAD') return c.body(null, 200);
+  return c.body(bodyOf(blobs.streamIndex(digest)), 200);
+}
+
+function bodyOf(stream: Readable): ReadableStream {
+  return Readable.toWeb(stream) as ReadableStream;
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Source } from '../../agent/store/source.ts';
+import { type ChunkIndex, indexChunks } from '../../protocol/chunk-index.ts';
 import type { Digest } from '../../protocol/ids.ts';
 import { manifestOf } from '../protocol/documents.ts';
 
@@ -36,6 +37,17 @@ export class ArtifactServer {
   putVersion(model: Uint8Array): Digest {
     const file = { role: 'model' as const, digest: this.put(model), sizeBytes: model.length };
     return this.put(Buffer.from(JSON.stringify(manifestOf({ files: [file] }))));
+  }
+
+  /** Says how an artifact is cut, as newer control planes do. */
+  async putChunks(bytes: Uint8Array): Promise<ChunkIndex> {
+    const digest = this.put(bytes);
+    async function* pieces() {
+      yield bytes;
+    }
+    const index = await indexChunks(digest, pieces(), () => createHash('sha256'));
+    this.documents.set(`${digest}/chunks`, index);
+    return index;
   }
 
   async stop(): Promise<void> {

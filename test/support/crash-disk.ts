@@ -12,14 +12,20 @@ class Inode {
   synced: Uint8Array = new Uint8Array(0);
   changes: Change[] = [];
   modifiedMs = 0;
+  #seen: { readonly changes: number; readonly bytes: Uint8Array } | null = null;
 
   get now(): Uint8Array {
-    return applied(this.synced, this.changes);
+    const { length } = this.changes;
+    if (this.#seen?.changes !== length) {
+      this.#seen = { changes: length, bytes: applied(this.synced, this.changes) };
+    }
+    return this.#seen.bytes;
   }
 
   sync(): void {
     this.synced = this.now;
     this.changes = [];
+    this.#seen = null;
   }
 
   /** Of what was not synced the power cut leaves the first changes, and perhaps a part of the next. */
@@ -32,6 +38,7 @@ class Inode {
       kept.push({ kind: 'append', data });
     }
     this.changes = kept;
+    this.#seen = null;
     this.sync();
   }
 }
@@ -228,13 +235,21 @@ export class CrashDisk implements Disk {
 }
 
 function applied(start: Uint8Array, changes: readonly Change[]): Uint8Array {
-  return changes.reduce<Uint8Array>((bytes, change) => {
-    if (change.kind === 'truncate') return bytes.slice(0, change.size);
-    const next = new Uint8Array(bytes.length + change.data.length);
-    next.set(bytes);
-    next.set(change.data, bytes.length);
-    return next;
-  }, start);
+  const most = changes.reduce(
+    (sum, change) => sum + (change.kind === 'append' ? change.data.length : 0),
+    start.length,
+  );
+  const bytes = new Uint8Array(most);
+  bytes.set(start);
+  let length = start.length;
+  for (const change of changes) {
+    if (change.kind === 'truncate') length = Math.min(length, change.size);
+    else {
+      bytes.set(change.data, length);
+      length += change.data.length;
+    }
+  }
+  return bytes.slice(0, length);
 }
 
 function folderOf(path: string): string {
