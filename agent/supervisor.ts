@@ -23,12 +23,11 @@ import { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { type ModelShelf, openShelf } from './model-shelf.ts';
 import { Convergence } from './rollout/convergence.ts';
 import { DesiredGate, Equivocation } from './rollout/desired-gate.ts';
 import { DesiredStore } from './rollout/desired-store.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
-import { VersionShelf } from './rollout/version-shelf.ts';
-import { ArtifactStore } from './store/artifacts.ts';
 
 /** Where the agent answers; null: not served. */
 export interface ServingUrls {
@@ -69,6 +68,7 @@ export class Supervisor {
   readonly #gate: DesiredGate;
   #expiry: NodeJS.Timeout | null = null;
   readonly #pool: EnginePool;
+  readonly #models: ModelShelf;
   readonly #convergence: Convergence;
   readonly #commands: CommandRunner;
   readonly #link: Link | null;
@@ -150,6 +150,7 @@ export class Supervisor {
       log: (level, message, detail) => log[level](detail, message),
     });
     this.#pool = this.#createPool(program);
+    this.#models = this.#openShelf();
     this.#convergence = this.#createConvergence();
     this.#accounts = new Accounts({
       ledger,
@@ -195,16 +196,23 @@ export class Supervisor {
     return plan === undefined ? null : (plan.monitoring ?? {});
   }
 
+  #openShelf(): ModelShelf {
+    const { config, log } = { config: this.#config, log: this.#log };
+    return openShelf({
+      folder: join(config.dataFolder, 'artifacts'),
+      bounds: config.artifacts,
+      inUse: () => this.#convergence.inUse,
+      onRequest: (bytes) => this.#ledger.add('artifact-request', bytes),
+      onRefused: (detail) => this.#event('version-refused', detail),
+      log: (level, message, detail) => log[level](detail, message),
+    });
+  }
+
   #createConvergence(): Convergence {
     const { config, log } = { config: this.#config, log: this.#log };
-    const artifacts = new ArtifactStore(join(config.dataFolder, 'artifacts'));
-    const shelf = new VersionShelf(artifacts, (manifest, { code, detail }) => {
-      log.warn({ manifest, code, detail }, 'version refused');
-      this.#event('version-refused', `${manifest}: ${code}: ${detail}`);
-    });
     return new Convergence({
       pool: this.#pool,
-      shelf,
+      shelf: this.#models.versions,
       memory: new ServingMemory(this.#desiredStore),
       engines: config.engines,
       cores: config.cores,
@@ -271,6 +279,8 @@ export class Supervisor {
       this.#metrics = await MetricsServer.open(host, metricsPort, () => this.#renderMetrics());
     }
     await this.#restore();
+    // Only now is it known what must stay.
+    this.#models.tidy();
     this.#link?.start();
     this.#accounts.start();
     const metrics = this.#metrics === null ? null : `http://${host}:${this.#metrics.port}/metrics`;

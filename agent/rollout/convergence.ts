@@ -80,6 +80,16 @@ export class Convergence {
     return this.#serving;
   }
 
+  /** Versions whose files must stay: wanted, served, and what there is to go back to. */
+  get inUse(): Digest[] {
+    const wanted = this.#desired === null ? [] : versionsOf(this.#desired);
+    const plans = [this.#planned, this.#serving].flatMap((plan) =>
+      plan === null ? [] : versionsIn(plan),
+    );
+    const fallbacks = [...this.#options.memory.fallbacks.values()].map((arm) => arm.manifest);
+    return [...wanted, ...plans, ...fallbacks];
+  }
+
   filesOf(manifest: Digest): ModelFiles | null {
     return this.#options.shelf.filesOf(manifest);
   }

@@ -61,6 +61,13 @@ export class VersionShelf {
     if (!again) this.#onRefused(manifest, refusal);
   }
 
+  /** A file was removed to make room: versions that had it are fetched anew when they are wanted. */
+  evicted(path: string): void {
+    for (const [manifest, files] of this.#files) {
+      if (Object.values(files).includes(path)) this.#files.delete(manifest);
+    }
+  }
+
   /** What was refused is offered anew only by a new desired state. */
   forgive(): void {
     this.#refused.clear();

@@ -7,6 +7,7 @@ import { messageOf, Refusal } from '../error.ts';
 import { digestOfFile } from './digest.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { downloadArtifact } from './download.ts';
+import { DEFAULT_BOUNDS, DownloadLimits } from './download-limits.ts';
 import { pathOf, type StoredFile, takeInventory } from './inventory.ts';
 import { DEFAULT_ROOM, planRoom, type RoomLimits } from './room.ts';
 import { SharedWork } from './shared-work.ts';
@@ -15,6 +16,7 @@ import type { Source } from './source.ts';
 export interface ArtifactStoreOptions {
   readonly disk: Disk;
   readonly room: RoomLimits;
+  readonly limits: DownloadLimits;
   now(): number;
   /** Manifests of the versions that must stay: wanted, served, and what there is to go back to. */
   inUse(): Iterable<Digest>;
@@ -24,7 +26,7 @@ export interface ArtifactStoreOptions {
   onRequest(bytes: number): void;
 }
 
-const DEFAULTS: ArtifactStoreOptions = {
+const DEFAULTS: Omit<ArtifactStoreOptions, 'limits'> = {
   disk: realDisk,
   room: DEFAULT_ROOM,
   now: Date.now,
@@ -59,7 +61,7 @@ export class ArtifactStore {
   constructor(folder: string, options: Partial<ArtifactStoreOptions> = {}) {
     this.#folder = folder;
     this.#root = `${folder}/sha256`;
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = { ...DEFAULTS, limits: new DownloadLimits(DEFAULT_BOUNDS), ...options };
   }
 
   /**
@@ -143,7 +145,7 @@ export class ArtifactStore {
           );
     }
     await this.#downloads.run(digest, signal, (shared) =>
-      this.#download(digest, sizeBytes, source, shared),
+      this.#options.limits.run(shared, () => this.#download(digest, sizeBytes, source, shared)),
     );
     return path;
   }
@@ -172,13 +174,20 @@ export class ArtifactStore {
     const maxBytes = MAX_MANIFEST_BYTES;
     const held = (await disk.stat(partPath))?.sizeBytes ?? 0;
     const files = await this.#makeRoom(digest, Math.max(0, (sizeBytes ?? maxBytes) - held));
-    const { onRequest } = this.#options;
+    const { onRequest, limits } = this.#options;
+    const pace = (bytes: number) => limits.pace(bytes, signal);
     await downloadArtifact(
-      { disk, source, digest, sizeBytes, maxBytes, partPath, signal, onRequest },
+      { disk, source, digest, sizeBytes, maxBytes, partPath, signal, onRequest, pace },
       path,
       files,
     );
     this.#verified.add(digest);
+  }
+
+  /** Removes what nobody goes on with, and what a quota that was lowered leaves no room for. */
+  async tidy(): Promise<void> {
+    await this.#options.disk.makeFolder(this.#root);
+    await this.#makeRoom(null, 0);
   }
 
   /** A folder that isn't synced into the one above it takes its files along when the power goes. */
@@ -193,14 +202,14 @@ export class ArtifactStore {
   }
 
   /** Two downloads that begin at once must not count on the same free bytes: one after the other. */
-  #makeRoom(digest: Digest, neededBytes: number): Promise<readonly StoredFile[]> {
+  #makeRoom(digest: Digest | null, neededBytes: number): Promise<readonly StoredFile[]> {
     const done = this.#making.then(() => this.#makeRoomAlone(digest, neededBytes));
     this.#making = Promise.allSettled([done]);
     return done;
   }
 
   /** Resolves with the files that stay. */
-  async #makeRoomAlone(digest: Digest, neededBytes: number): Promise<readonly StoredFile[]> {
+  async #makeRoomAlone(digest: Digest | null, neededBytes: number): Promise<readonly StoredFile[]> {
     const { disk, room: limits, now, onEvicted } = this.#options;
     const files = await takeInventory(disk, this.#root);
     const freeBytes = await disk.freeBytes(this.#root);
@@ -213,7 +222,7 @@ export class ArtifactStore {
       onEvicted(file.path);
       await disk.remove(file.path);
     }
-    if (short === null) return files.filter((file) => !remove.includes(file));
+    if (short === null || digest === null) return files.filter((file) => !remove.includes(file));
     const told =
       short.limit === 'disk'
         ? `the disk has ${freeBytes} bytes free, of which ${limits.reserveBytes} stay free`

@@ -46,9 +46,11 @@ export function planRoom(question: RoomQuestion): RoomAnswer {
   const stale = files.filter(isStale);
   const rest = files.filter((file) => !isStale(file));
   const overQuota = sizeOf(rest) + neededBytes - limits.quotaBytes;
-  const overDisk = neededBytes + limits.reserveBytes - freeBytes - sizeOf(stale);
+  // What is here already has taken its room: only what comes needs the reserve.
+  const overDisk =
+    neededBytes === 0 ? 0 : neededBytes + limits.reserveBytes - freeBytes - sizeOf(stale);
   const over = Math.max(overQuota, overDisk);
-  if (neededBytes === 0 || over <= 0) return { remove: stale, short: null };
+  if (over <= 0) return { remove: stale, short: null };
   const { victims, freedBytes } = leastRecent(rest, kept, over);
   if (freedBytes >= over) return { remove: [...stale, ...victims], short: null };
   const limit = overQuota >= overDisk ? 'quota' : 'disk';
