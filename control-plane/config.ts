@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../protocol/version.ts';
 import { describe } from '../protocol/wire.ts';
+import { DEFAULT_MAX_DOWNLOADS } from './http/download-slots.ts';
 import type { AdmissionPolicy } from './link/admission.ts';
 
 /** The only place where the control plane reads its command line. */
@@ -29,6 +30,8 @@ const configSchema = z.object({
   'require-approval': z.boolean(),
   /** Oldest wire of agents that is spoken. */
   'min-agent-protocol': z.coerce.number().int().min(MIN_PROTOCOL_VERSION).max(PROTOCOL_VERSION),
+  /** Downloads of models at the same time, of all hosts together. */
+  'max-downloads': z.coerce.number().int().min(1).max(10_000),
   /** Log the first admin token as JSON instead of printing it for a person. */
   'print-token': z.boolean(),
 });
@@ -45,6 +48,7 @@ export interface ControlConfig {
   /** Default: plain http, for loopback or behind a proxy that ends TLS. */
   readonly tls?: TlsFiles | undefined;
   readonly admission?: AdmissionPolicy;
+  readonly maxDownloads?: number;
 }
 
 /** Paths, and not their contents: a renewed certificate is read again at SIGHUP. */
@@ -56,7 +60,7 @@ export interface TlsFiles {
 export const DEFAULT_PORT = 7700;
 
 export const USAGE =
-  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--print-token]';
+  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--max-downloads N] [--print-token]';
 
 /** Parses the command line; throws an `Error` whose message says what is wrong with it. */
 export function parseControlConfig(
@@ -76,6 +80,7 @@ export function parseControlConfig(
       'tls-key': { type: 'string' },
       'require-approval': { type: 'boolean', default: false },
       'min-agent-protocol': { type: 'string', default: String(MIN_PROTOCOL_VERSION) },
+      'max-downloads': { type: 'string', default: String(DEFAULT_MAX_DOWNLOADS) },
       'print-token': { type: 'boolean', default: false },
     },
   });
@@ -95,6 +100,7 @@ export function parseControlConfig(
     hostNames: parsed.data['allow-host'],
     keepWindowsMs: parsed.data['keep-windows'] * 86_400_000,
     allowNetworks: parsed.data['allow-network'],
+    maxDownloads: parsed.data['max-downloads'],
     ...(parsed.data['public-url'] === undefined
       ? {}
       : { publicUrl: parsed.data['public-url'].replace(/\/+$/, '') }),

@@ -15,10 +15,14 @@ import { findVersionsByManifest } from '../store/models.ts';
 import { type Api, answers } from './api.ts';
 import type { Caller, HttpEnv } from './auth.ts';
 import { parseContentRange, parseRange } from './byte-range.ts';
+import type { DownloadSlots } from './download-slots.ts';
+import { slottedBody } from './slotted-body.ts';
 
 export interface ArtifactDeps {
   readonly store: Store;
   readonly blobs: Blobs;
+  /** Whom files are sent to at the same time. */
+  readonly downloads: DownloadSlots;
   readonly now: () => number;
 }
 
@@ -83,10 +87,9 @@ function mountFile(api: Api, deps: ArtifactDeps): void {
         304: { description: 'The file is the one named by If-None-Match' },
       },
     },
-    async (c) => {
+    (c) => {
       const { digest } = c.req.valid('param');
-      await requireInScope(deps.store, c.get('caller'), digest);
-      return download(deps.blobs, c, digest);
+      return inSlot(deps, c, digest, (release) => download(deps.blobs, c, digest, release));
     },
   );
 }
@@ -102,12 +105,41 @@ function mountChunks(api: Api, deps: ArtifactDeps, indexes: ChunkIndexes): void 
       request: { params },
       responses: { 200: { description: 'Its chunks, in their order in the file', content: INDEX } },
     },
-    async (c) => {
+    (c) => {
       const { digest } = c.req.valid('param');
-      await requireInScope(deps.store, c.get('caller'), digest);
-      return sendIndex(deps.blobs, indexes, c, digest);
+      return inSlot(deps, c, digest, (release) =>
+        sendIndex(deps.blobs, indexes, c, digest, release),
+      );
     },
   );
+}
+
+/**
+ * Answers with bytes when a slot is free. Before anything is looked up: in a wave most who ask are told to come back, and
+ * that has to cost next to nothing.
+ */
+async function inSlot(
+  { downloads, store, now }: ArtifactDeps,
+  c: Context<HttpEnv>,
+  digest: Digest,
+  answer: (release: () => void) => Promise<Response>,
+): Promise<Response> {
+  const caller = c.get('caller');
+  const slot = downloads.take(caller.actor, now());
+  if (slot.kind === 'busy') {
+    c.set('problemHeaders', { 'retry-after': String(slot.retryAfterS) });
+    const told = `${downloads.active} downloads are under way; come back in ${slot.retryAfterS} s`;
+    throw new ControlError('unavailable', told);
+  }
+  try {
+    await requireInScope(store, caller, digest);
+    const response = await answer(slot.release);
+    if (response.body === null) slot.release();
+    return response;
+  } catch (error) {
+    slot.release();
+    throw error;
+  }
 }
 
 async function upload(
@@ -183,7 +215,12 @@ async function requireComplete(blobs: Blobs, c: Context<HttpEnv>, digest: Digest
   throw new ControlError('not-found', `${digest} is not here, or its upload is not complete`);
 }
 
-async function download(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Promise<Response> {
+async function download(
+  blobs: Blobs,
+  c: Context<HttpEnv>,
+  digest: Digest,
+  release: () => void,
+): Promise<Response> {
   const size = await requireComplete(blobs, c, digest);
   const etag = `"${digest}"`;
   c.header('accept-ranges', 'bytes');
@@ -199,7 +236,7 @@ async function download(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Prom
   if (range !== null) c.header('content-range', `bytes ${first}-${last}/${size}`);
   const status = range === null ? 200 : 206;
   if (c.req.method === 'HEAD') return c.body(null, status);
-  return c.body(bodyOf(blobs.stream(digest, first, last)), status);
+  return c.body(slottedBody(blobs.stream(digest, first, last), release), status);
 }
 
 async function sendIndex(
@@ -207,15 +244,12 @@ async function sendIndex(
   indexes: ChunkIndexes,
   c: Context<HttpEnv>,
   digest: Digest,
+  release: () => void,
 ): Promise<Response> {
   const size = await requireComplete(blobs, c, digest);
   c.header('cache-control', IMMUTABLE);
   c.header('content-type', 'application/json');
   c.header('content-length', String(await indexes.ensure(digest, size)));
   if (c.req.method === 'HEAD') return c.body(null, 200);
-  return c.body(bodyOf(blobs.streamIndex(digest)), 200);
-}
-
-function bodyOf(stream: Readable): ReadableStream {
-  return Readable.toWeb(stream) as ReadableStream;
+  return c.body(slottedBody(blobs.streamIndex(digest), release), 200);
 }

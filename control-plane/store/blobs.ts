@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { type Digest, digestSchema } from '../../protocol/ids.ts';
 import { MAX_ARTIFACT_BYTES } from '../../protocol/limits.ts';
 import { ControlError } from '../error.ts';
@@ -117,7 +116,7 @@ export class Blobs {
   }
 
   /** Bytes `first` to `last` (both included) of a complete file. */
-  stream(digest: Digest, first: number, last: number): Readable {
+  stream(digest: Digest, first: number, last: number): ReadStream {
     return createReadStream(this.#path(digest), { start: first, end: last });
   }
 
@@ -126,7 +125,7 @@ export class Blobs {
     return sizeOf(`${this.#path(digest)}.chunks`);
   }
 
-  streamIndex(digest: Digest): Readable {
+  streamIndex(digest: Digest): ReadStream {
     return createReadStream(`${this.#path(digest)}.chunks`);
   }
 
