@@ -1,8 +1,10 @@
 import type { Digest } from '../protocol/ids.ts';
+import type { DownloadProgress } from '../protocol/progress.ts';
 import { messageOf } from './error.ts';
 import { VersionShelf } from './rollout/version-shelf.ts';
 import { ArtifactStore } from './store/artifacts.ts';
 import { type DownloadBounds, DownloadLimits } from './store/download-limits.ts';
+import { ProgressBoard } from './store/progress.ts';
 import type { RoomLimits } from './store/room.ts';
 
 export interface ModelShelfOptions {
@@ -11,6 +13,8 @@ export interface ModelShelfOptions {
   /** Manifests of versions whose files must stay. */
   inUse(): Iterable<Digest>;
   onRequest(bytes: number): void;
+  /** What is being downloaded: at most once a second. */
+  onProgress(downloads: DownloadProgress[]): void;
   onRefused(detail: string): void;
   log(level: 'info' | 'warn', message: string, detail: object): void;
 }
@@ -24,10 +28,11 @@ export interface ModelShelf {
 
 /** Files in the store, versions on the shelf, and what ties them: a version whose file made room is at hand no more. */
 export function openShelf(options: ModelShelfOptions): ModelShelf {
-  const { folder, bounds, inUse, onRequest, onRefused, log } = options;
+  const { folder, bounds, inUse, onRequest, onProgress, onRefused, log } = options;
   const artifacts = new ArtifactStore(folder, {
     room: bounds,
     limits: new DownloadLimits(bounds),
+    progress: new ProgressBoard(onProgress),
     ...{ inUse, onRequest },
     onEvicted: (path) => {
       log('info', 'removed to make room', { path });

@@ -203,6 +203,7 @@ export class Supervisor {
       bounds: config.artifacts,
       inUse: () => this.#convergence.inUse,
       onRequest: (bytes) => this.#ledger.add('artifact-request', bytes),
+      onProgress: (downloads) => this.#link?.send({ kind: 'progress', at: Date.now(), downloads }),
       onRefused: (detail) => this.#event('version-refused', detail),
       log: (level, message, detail) => log[level](detail, message),
     });

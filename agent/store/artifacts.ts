@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { MIN_CHUNKED_BYTES } from '../../protocol/chunk-index.ts';
 import type { Digest } from '../../protocol/ids.ts';
 import { MAX_MANIFEST_BYTES } from '../../protocol/limits.ts';
 import { type ManifestFile, parseManifest } from '../../protocol/manifest.ts';
@@ -8,15 +9,19 @@ import { digestOfFile } from './digest.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { downloadArtifact } from './download.ts';
 import { DEFAULT_BOUNDS, DownloadLimits } from './download-limits.ts';
-import { pathOf, type StoredFile, takeInventory } from './inventory.ts';
-import { DEFAULT_ROOM, planRoom, type RoomLimits } from './room.ts';
+import { pathOf } from './inventory.ts';
+import type { ProgressBoard } from './progress.ts';
+import { DEFAULT_ROOM, type RoomLimits } from './room.ts';
 import { SharedWork } from './shared-work.ts';
 import type { Source } from './source.ts';
+import { StoreRoom } from './store-room.ts';
 
 export interface ArtifactStoreOptions {
   readonly disk: Disk;
   readonly room: RoomLimits;
   readonly limits: DownloadLimits;
+  /** Where is told how far large files are; null: nowhere. */
+  readonly progress: ProgressBoard | null;
   now(): number;
   /** Manifests of the versions that must stay: wanted, served, and what there is to go back to. */
   inUse(): Iterable<Digest>;
@@ -29,11 +34,19 @@ export interface ArtifactStoreOptions {
 const DEFAULTS: Omit<ArtifactStoreOptions, 'limits'> = {
   disk: realDisk,
   room: DEFAULT_ROOM,
+  progress: null,
   now: Date.now,
   inUse: () => [],
   onEvicted: () => undefined,
   onRequest: () => undefined,
 };
+
+/** A version that is fetched, and where from. */
+interface Fetching {
+  readonly manifest: Digest;
+  readonly source: Source | null;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Files of versions on this host, named by their digest: versions that share a file have it once. A file is hashed once
@@ -54,14 +67,20 @@ export class ArtifactStore {
   readonly #folders = new Set<string>();
   /** Two callers who want the same file share one download. */
   readonly #downloads = new SharedWork<Digest, void>();
-  /** What callers are after at the moment, and how many of them. */
-  readonly #wanted = new Map<Digest, number>();
-  #making: Promise<unknown> = Promise.resolve();
+  readonly #room: StoreRoom;
 
   constructor(folder: string, options: Partial<ArtifactStoreOptions> = {}) {
     this.#folder = folder;
     this.#root = `${folder}/sha256`;
     this.#options = { ...DEFAULTS, limits: new DownloadLimits(DEFAULT_BOUNDS), ...options };
+    const { disk, room, now, inUse, onEvicted } = this.#options;
+    this.#room = new StoreRoom({
+      ...{ disk, root: this.#root, limits: room, now, inUse },
+      onRemoved: ({ digest, path }) => {
+        this.#verified.delete(digest);
+        onEvicted(path);
+      },
+    });
   }
 
   /**
@@ -70,35 +89,34 @@ export class ArtifactStore {
    */
   async ensure(manifest: Digest, source: Source | null, signal: AbortSignal): Promise<ModelFiles> {
     const wanted = [manifest];
-    this.#want(wanted, 1);
+    const fetching = { manifest, source, signal };
+    this.#room.hold([manifest]);
     try {
-      const manifestPath = await this.#ensureFile(manifest, null, source, signal);
+      const manifestPath = await this.#ensureFile(fetching, manifest, null);
       const listed = await this.#files(manifest, manifestPath);
       const more = listed.map(({ digest }) => digest);
       wanted.push(...more);
-      this.#want(more, 1);
-      const files = await this.#ensureListed(manifest, manifestPath, listed, source, signal);
+      this.#room.hold(more);
+      const files = await this.#ensureListed(fetching, manifestPath, listed);
       await this.#touch(wanted);
       return files;
     } catch (cause) {
       signal.throwIfAborted();
       throw refusalOf(manifest, cause);
     } finally {
-      this.#want(wanted, -1);
+      this.#room.letGo(wanted);
     }
   }
 
   async #ensureListed(
-    manifest: Digest,
+    fetching: Fetching,
     manifestPath: string,
     listed: readonly ManifestFile[],
-    source: Source | null,
-    signal: AbortSignal,
   ): Promise<ModelFiles> {
+    const { manifest } = fetching;
     const path = async (role: ManifestFile['role']): Promise<string | null> => {
       const file = listed.find((candidate) => candidate.role === role);
-      if (file === undefined) return null;
-      return this.#ensureFile(file.digest, file.sizeBytes, source, signal);
+      return file === undefined ? null : this.#ensureFile(fetching, file.digest, file.sizeBytes);
     };
     const modelPath = (await path('model')) ?? (await path('pipeline'));
     if (modelPath === null) {
@@ -128,10 +146,9 @@ export class ArtifactStore {
   }
 
   async #ensureFile(
+    { manifest, source, signal }: Fetching,
     digest: Digest,
     sizeBytes: number | null,
-    source: Source | null,
-    signal: AbortSignal,
   ): Promise<string> {
     const path = pathOf(this.#root, digest);
     const state = this.#verified.has(digest) ? 'whole' : await this.#verify(digest, path);
@@ -144,8 +161,11 @@ export class ArtifactStore {
             `${digest} is not on this host, and the control plane is away`,
           );
     }
+    const { limits } = this.#options;
     await this.#downloads.run(digest, signal, (shared) =>
-      this.#options.limits.run(shared, () => this.#download(digest, sizeBytes, source, shared)),
+      limits.run(shared, () =>
+        this.#download({ manifest, source, signal: shared }, digest, sizeBytes),
+      ),
     );
     return path;
   }
@@ -159,35 +179,38 @@ export class ArtifactStore {
   }
 
   async #download(
+    { manifest, source, signal }: Fetching & { readonly source: Source },
     digest: Digest,
     sizeBytes: number | null,
-    source: Source,
-    signal: AbortSignal,
   ): Promise<void> {
-    const { disk } = this.#options;
-    const path = pathOf(this.#root, digest);
-    // Somebody else's download of it may have ended since it was looked for; what is corrupt makes room.
+    // Somebody else's download of it may have ended since it was looked for.
     if (this.#verified.has(digest)) return;
-    await disk.remove(path);
-    const partPath = `${path}.part`;
+    const { disk, onRequest, limits, progress } = this.#options;
+    const path = pathOf(this.#root, digest);
     await this.#makeFolder(dirname(path));
-    const maxBytes = MAX_MANIFEST_BYTES;
-    const held = (await disk.stat(partPath))?.sizeBytes ?? 0;
-    const files = await this.#makeRoom(digest, Math.max(0, (sizeBytes ?? maxBytes) - held));
-    const { onRequest, limits } = this.#options;
-    const pace = (bytes: number) => limits.pace(bytes, signal);
-    await downloadArtifact(
-      { disk, source, digest, sizeBytes, maxBytes, partPath, signal, onRequest, pace },
-      path,
-      files,
-    );
+    // What is corrupt makes room.
+    await disk.remove(path);
+    const onProgress = (doneBytes: number) => {
+      if (sizeBytes === null || sizeBytes < MIN_CHUNKED_BYTES) return;
+      progress?.set({ manifest, digest, doneBytes, totalBytes: sizeBytes });
+    };
+    try {
+      await this.#room.for(digest, sizeBytes ?? MAX_MANIFEST_BYTES, (files) => {
+        const wanted = { disk, source, digest, sizeBytes, maxBytes: MAX_MANIFEST_BYTES };
+        const pace = (bytes: number) => limits.pace(bytes, signal);
+        const partPath = `${path}.part`;
+        const download = { ...wanted, partPath, signal, onRequest, onProgress, pace };
+        return downloadArtifact(download, path, files);
+      });
+    } finally {
+      progress?.end(digest);
+    }
     this.#verified.add(digest);
   }
 
   /** Removes what nobody goes on with, and what a quota that was lowered leaves no room for. */
-  async tidy(): Promise<void> {
-    await this.#options.disk.makeFolder(this.#root);
-    await this.#makeRoom(null, 0);
+  tidy(): Promise<void> {
+    return this.#room.tidy();
   }
 
   /** A folder that isn't synced into the one above it takes its files along when the power goes. */
@@ -201,70 +224,9 @@ export class ArtifactStore {
     this.#folders.add(folder);
   }
 
-  /** Two downloads that begin at once must not count on the same free bytes: one after the other. */
-  #makeRoom(digest: Digest | null, neededBytes: number): Promise<readonly StoredFile[]> {
-    const done = this.#making.then(() => this.#makeRoomAlone(digest, neededBytes));
-    this.#making = Promise.allSettled([done]);
-    return done;
-  }
-
-  /** Resolves with the files that stay. */
-  async #makeRoomAlone(digest: Digest | null, neededBytes: number): Promise<readonly StoredFile[]> {
-    const { disk, room: limits, now, onEvicted } = this.#options;
-    const files = await takeInventory(disk, this.#root);
-    const freeBytes = await disk.freeBytes(this.#root);
-    const kept = await this.#kept();
-    const { remove, short } = planRoom({
-      ...{ files, kept, neededBytes, freeBytes, limits, nowMs: now() },
-    });
-    for (const file of remove) {
-      this.#verified.delete(file.digest);
-      onEvicted(file.path);
-      await disk.remove(file.path);
-    }
-    if (short === null || digest === null) return files.filter((file) => !remove.includes(file));
-    const told =
-      short.limit === 'disk'
-        ? `the disk has ${freeBytes} bytes free, of which ${limits.reserveBytes} stay free`
-        : `the store has a quota of ${limits.quotaBytes} bytes`;
-    throw new Refusal(
-      'disk-full',
-      `${digest} needs ${neededBytes} bytes, and ${told}: ${short.bytes} more are needed, and nothing that is not in use is left to remove`,
-    );
-  }
-
-  /** Files of versions in use, as far as their manifests are here, and what is being fetched. */
-  async #kept(): Promise<ReadonlySet<Digest>> {
-    const kept = new Set<Digest>(this.#wanted.keys());
-    for (const manifest of this.#options.inUse()) {
-      kept.add(manifest);
-      const bytes = await this.#options.disk.read(pathOf(this.#root, manifest));
-      for (const digest of bytes === null ? [] : listedIn(bytes)) kept.add(digest);
-    }
-    return kept;
-  }
-
-  #want(digests: readonly Digest[], by: 1 | -1): void {
-    for (const digest of digests) {
-      const count = (this.#wanted.get(digest) ?? 0) + by;
-      if (count > 0) this.#wanted.set(digest, count);
-      else this.#wanted.delete(digest);
-    }
-  }
-
   async #touch(digests: readonly Digest[]): Promise<void> {
     const { disk, now } = this.#options;
     for (const digest of digests) await disk.touch(pathOf(this.#root, digest), now());
-  }
-}
-
-/** A manifest that is rotten protects nothing: its version has to be fetched anew anyway. */
-function listedIn(manifest: Uint8Array): Digest[] {
-  try {
-    return parseManifest(manifest).files.map(({ digest }) => digest);
-  } catch (error) {
-    if (error instanceof Error) return [];
-    throw error;
   }
 }
 

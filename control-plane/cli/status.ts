@@ -5,6 +5,7 @@ import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
 import { sayAlerts } from './alerts.ts';
 import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';
+import { downloadLines } from './downloads.ts';
 import { gateLine } from './rollout.ts';
 import { type Terminal, table } from './terminal.ts';
 import { showBytes, showMs, showTime } from './values.ts';
@@ -55,6 +56,7 @@ function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
     Object.entries(agent.labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(' '),
+    downloadLines(terminal, agent.downloads).join(', '),
     terminal.paint('dim', agent.id),
   ]);
   if (rows.length > 0) terminal.say(table(rows));

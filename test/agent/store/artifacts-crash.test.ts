@@ -78,7 +78,7 @@ describe('ARTIFACT-8: a host that loses its power while it fetches', () => {
   );
 
   it('went on with parts, and did not begin each file anew', () => {
-    expect(resumed).toBeGreaterThan(10);
+    expect(resumed).toBeGreaterThan(2);
   });
 });
 

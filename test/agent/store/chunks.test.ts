@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ArtifactStore } from '../../../agent/store/artifacts.ts';
+import { ProgressBoard } from '../../../agent/store/progress.ts';
 import { seededUniform } from '../../protocol/statistics/seeded.ts';
 import { ArtifactServer } from '../../support/artifact-server.ts';
 
@@ -82,6 +83,22 @@ describe('CHUNK-4: a version that shares most of its bytes with one that is here
     expect(await fetched()).toBe(true);
     expect(server.sentBytes).toBeGreaterThan(NEW.length);
     await server.putChunks(OLD);
+  });
+});
+
+describe('PROGRESS-1: how far a file is', () => {
+  it('counts what the host had already, up to the whole, and is over at the end', async () => {
+    const progress = new ProgressBoard(() => undefined);
+    const seen: number[] = [];
+    progress.set = (download) => {
+      seen.push(download.doneBytes);
+      expect([download.manifest, download.totalBytes]).toEqual([version, NEW.length]);
+    };
+    store = new ArtifactStore(folder, { progress });
+    expect(await fetched()).toBe(true);
+    expect(seen.length).toBeGreaterThan(20);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    expect(seen.at(-1)).toBe(NEW.length);
   });
 });
 

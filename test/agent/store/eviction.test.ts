@@ -77,7 +77,7 @@ describe('ARTIFACT-10: a store that is full', () => {
     for (const version of inUse) expect(await fetch(version)).toBe('here');
     expect(await fetch(three)).toBe('disk-full');
     expect(shelf.refused.get(three)?.detail).toMatch(
-      /needs \d+ bytes, and the store has a quota of 2048576 bytes: \d+ more are needed/,
+      /need \d+ bytes, and the store has a quota of 2048576 bytes: \d+ more are needed/,
     );
     expect([await isHere(one), await isHere(two)]).toEqual([true, true]);
     inUse = [two];
@@ -108,7 +108,7 @@ describe('ARTIFACT-10: a disk that gets full', () => {
     shelf = new VersionShelf(store, () => undefined);
     disk.leftBytes = 100_000_000 + 2 ** 20 - 1;
     expect(await fetch(versions[0])).toBe('disk-full');
-    const told = /needs 1048576 bytes, and the disk has 101048575 bytes free, of which 100000000/;
+    const told = /need 1048576 bytes, and the disk has 101048575 bytes free, of which 100000000/;
     expect(shelf.refused.get(versions[0])?.detail).toMatch(told);
     expect(disk.bytesIn('agent/artifacts')).toBe(0);
     disk.leftBytes += 1;
