@@ -140,6 +140,8 @@ class Assembly {
         await this.#append(chunk, bytes);
         await this.#download.pace?.(bytes.length);
       }
+      // A body that was read to its end leaves a connection that the next request can use.
+      if (answer.end === last + 1) await reader.read(1);
       return true;
     } finally {
       answer.close();

@@ -37,6 +37,8 @@ export class AnsweredOtherwise extends Refusal {
 export interface Answer {
   /** Where in the file the body begins: 0 of a server that ignores ranges. */
   readonly start: number;
+  /** Where in the file the body ends; null where the server does not say. */
+  readonly end: number | null;
   /** Of the whole file; null where the server does not say. */
   readonly totalBytes: number | null;
   /** Throws `Refusal` 'artifact-unavailable' when it breaks off. */
@@ -90,8 +92,9 @@ function answerOf(asked: Asked, response: IncomingMessage): Answer {
   };
   const { statusCode, headers } = response;
   if (statusCode === 200) {
-    const length = headers['content-length'];
-    return { ...answer, start: 0, totalBytes: length === undefined ? null : Number(length) };
+    const said = headers['content-length'];
+    const length = said === undefined ? null : Number(said);
+    return { ...answer, start: 0, end: length, totalBytes: length };
   }
   const said = headers['content-range'];
   const [, first, last, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(said ?? '') ?? [];
@@ -103,7 +106,7 @@ function answerOf(asked: Asked, response: IncomingMessage): Answer {
     const told = said === undefined ? 'no Content-Range' : `"${said}"`;
     throw unavailable(asked, null, `was asked for ${wanted}, and answered with ${told}`);
   }
-  return { ...answer, start: Number(first), totalBytes: Number(total) };
+  return { ...answer, start: Number(first), end: Number(last) + 1, totalBytes: Number(total) };
 }
 
 async function* bodyOf(asked: Asked, response: IncomingMessage): AsyncGenerator<Buffer> {

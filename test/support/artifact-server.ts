@@ -16,9 +16,13 @@ export class ArtifactServer {
   readonly asked: string[] = [];
   /** Answers in place of this server when it returns true. */
   intercept: (req: IncomingMessage, res: ServerResponse) => boolean = () => false;
+  connections = 0;
   readonly #server = createServer((req, res) => this.#answer(req, res));
 
   async start(): Promise<this> {
+    this.#server.on('connection', () => {
+      this.connections += 1;
+    });
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     return this;
   }

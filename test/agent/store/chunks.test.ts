@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -86,6 +86,17 @@ describe('CHUNK-4: a version that shares most of its bytes with one that is here
   });
 });
 
+it('CHUNK-4: many stretches come over one connection', async () => {
+  const scattered = Buffer.from(OLD);
+  for (let at = 100_000; at < OLD.length; at += 500_000) scattered[at] ^= 1;
+  await server.putChunks(scattered);
+  const before = server.connections;
+  const { modelPath } = await store.ensure(server.putVersion(scattered), server.source, never);
+  expect((await readFile(modelPath)).equals(scattered)).toBe(true);
+  expect(ranges().length).toBeGreaterThan(4);
+  expect(server.connections - before).toBeLessThanOrEqual(1);
+});
+
 describe('PROGRESS-1: how far a file is', () => {
   it('counts what the host had already, up to the whole, and is over at the end', async () => {
     const progress = new ProgressBoard(() => undefined);
@@ -121,6 +132,18 @@ describe('CHUNK-5: chunks on their way', () => {
     const from = Number(/bytes=(\d+)-/.exec(first)?.[1]);
     expect(from).toBeGreaterThan(MIB / 2);
     expect(from).toBeLessThanOrEqual(MIB);
+  });
+
+  it('that have rotted in the part are downloaded again, with what is behind them', async () => {
+    await rm(old.modelPath);
+    const digest = nameOf(NEW).slice('sha256:'.length);
+    const rotten = Buffer.from(NEW.subarray(0, 2 * MIB));
+    rotten[MIB] ^= 1;
+    await mkdir(join(folder, 'sha256', digest.slice(0, 2)), { recursive: true });
+    await writeFile(join(folder, 'sha256', digest.slice(0, 2), `${digest}.part`), rotten);
+    expect(await fetched()).toBe(true);
+    expect(server.sentBytes).toBeGreaterThan(2 * MIB);
+    expect(server.sentBytes).toBeLessThan(2.4 * MIB);
   });
 
   it('that came with other bytes are asked for again, once, and what was right stays', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VersionShelf } from '../../../agent/rollout/version-shelf.ts';
 import { ArtifactStore } from '../../../agent/store/artifacts.ts';
 import { PART_LIFE_MS } from '../../../agent/store/room.ts';
+import { StoreRoom } from '../../../agent/store/store-room.ts';
 import { seededUniform } from '../../protocol/statistics/seeded.ts';
 import { ArtifactServer } from '../../support/artifact-server.ts';
 import { CrashDisk } from '../../support/crash-disk.ts';
@@ -91,6 +92,24 @@ describe('ARTIFACT-10: a store that is full', () => {
     store = open(600_000, 0);
     await store.tidy();
     expect([await isHere(versions[0]), await isHere(versions[1])]).toEqual([true, false]);
+  });
+
+  it('does not promise the same room to two that come at once', async () => {
+    const limits = { quotaBytes: 100, reserveBytes: 0 };
+    const root = 'agent/artifacts/sha256';
+    await disk.makeFolder(root);
+    const room = new StoreRoom({
+      ...{ disk, root, limits, now: () => 0, inUse: () => [], onRemoved: () => undefined },
+    });
+    const [one, two] = versions;
+    let end: () => void = () => undefined;
+    const first = room.for(one, 60, () => new Promise<void>((resolve) => (end = resolve)));
+    const second = room.for(two, 41, async () => 'second');
+    await expect(second).rejects.toThrow('need 101 bytes, and the store has a quota of 100 bytes');
+    expect(await room.for(two, 40, async () => 'fits')).toBe('fits');
+    end();
+    await first;
+    expect(await room.for(two, 100, async () => 'alone')).toBe('alone');
   });
 
   it('keeps once what two versions share', async () => {
