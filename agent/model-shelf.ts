@@ -1,6 +1,7 @@
 import type { Digest } from '../protocol/ids.ts';
 import type { DownloadProgress } from '../protocol/progress.ts';
 import { messageOf } from './error.ts';
+import type { RefusedVersion } from './rollout/serving-plan.ts';
 import { VersionShelf } from './rollout/version-shelf.ts';
 import { ArtifactStore } from './store/artifacts.ts';
 import { type DownloadBounds, DownloadLimits } from './store/download-limits.ts';
@@ -13,6 +14,8 @@ export interface ModelShelfOptions {
   /** Manifests of versions whose files must stay. */
   inUse(): Iterable<Digest>;
   onRequest(bytes: number): void;
+  /** A download that was not waited for has ended. */
+  onLate(): void;
   /** What is being downloaded: at most once a second. */
   onProgress(downloads: DownloadProgress[]): void;
   onRefused(detail: string): void;
@@ -28,7 +31,7 @@ export interface ModelShelf {
 
 /** Files in the store, versions on the shelf, and what ties them: a version whose file made room is at hand no more. */
 export function openShelf(options: ModelShelfOptions): ModelShelf {
-  const { folder, bounds, inUse, onRequest, onProgress, onRefused, log } = options;
+  const { folder, bounds, inUse, onRequest, onLate, onProgress, onRefused, log } = options;
   const artifacts = new ArtifactStore(folder, {
     room: bounds,
     limits: new DownloadLimits(bounds),
@@ -39,10 +42,11 @@ export function openShelf(options: ModelShelfOptions): ModelShelf {
       versions.evicted(path);
     },
   });
-  const versions: VersionShelf = new VersionShelf(artifacts, (manifest, { code, detail }) => {
+  const refuse = (manifest: Digest, { code, detail }: RefusedVersion) => {
     log('warn', 'version refused', { manifest, code, detail });
     onRefused(`${manifest}: ${code}: ${detail}`);
-  });
+  };
+  const versions: VersionShelf = new VersionShelf(artifacts, refuse, { onLate });
   return {
     versions,
     tidy: () => {

@@ -203,6 +203,7 @@ export class Convergence {
     if (desired === null || signal.aborted || this.#stopping) return;
     const { shelf } = this.#options;
     const wanted = versionsOf(desired);
+    shelf.comeOnly(wanted);
     if (wanted.some((manifest) => shelf.filesOf(manifest) === null)) this.report();
     for (const manifest of wanted) {
       // Refused for what it is: fetching it again would find the same.
@@ -321,6 +322,7 @@ export class Convergence {
   stop(): void {
     this.#stopping = true;
     this.#superseded?.abort();
+    this.#options.shelf.comeOnly([]);
     if (this.#retry !== null) clearTimeout(this.#retry);
   }
 }
