@@ -153,14 +153,7 @@ export class ArtifactStore {
     const path = pathOf(this.#root, digest);
     const state = this.#verified.has(digest) ? 'whole' : await this.#verify(digest, path);
     if (state === 'whole') return path;
-    if (source === null) {
-      throw state === 'corrupt'
-        ? new Refusal('artifact-corrupt', `${digest} on this disk does not match its digest`)
-        : new Refusal(
-            'artifact-unavailable',
-            `${digest} is not on this host, and the control plane is away`,
-          );
-    }
+    if (source === null) throw await this.#missing(digest, path, state);
     const { limits } = this.#options;
     await this.#downloads.run(digest, signal, (shared) =>
       limits.run(shared, () =>
@@ -168,6 +161,16 @@ export class ArtifactStore {
       ),
     );
     return path;
+  }
+
+  /** A file that has rotted is removed: that is this disk's fault, and from then on it is only missing. */
+  async #missing(digest: Digest, path: string, state: 'corrupt' | 'missing'): Promise<Refusal> {
+    if (state === 'corrupt') {
+      if (!this.#downloads.isRunning(digest)) await this.#options.disk.remove(path);
+      return new Refusal('artifact-corrupt', `${digest} on this disk does not match its digest`);
+    }
+    const told = `${digest} is not on this host, and the control plane is away`;
+    return new Refusal('artifact-unavailable', told);
   }
 
   async #verify(digest: Digest, path: string): Promise<'whole' | 'corrupt' | 'missing'> {

@@ -8,8 +8,8 @@ interface Running<V> {
 export class SharedWork<K, V> {
   readonly #running = new Map<K, Running<V>>();
 
-  get keys(): Iterable<K> {
-    return this.#running.keys();
+  isRunning(key: K): boolean {
+    return this.#running.has(key);
   }
 
   /** Joins the work of `key`, or begins it. Rejects with the signal's reason when that aborts. */
