@@ -18,8 +18,8 @@ export async function agentsList({ client, terminal }: Context): Promise<void> {
     stateOf(terminal, agent),
     agent.fingerprint.slice(0, 16),
     showLabels(agent),
-    downloadLines(terminal, agent.downloads).join(', '),
     terminal.paint('dim', agent.id),
+    downloadLines(terminal, agent.downloads).join(', '),
   ]);
   if (rows.length > 0) terminal.say(table(rows));
 }

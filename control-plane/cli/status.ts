@@ -56,8 +56,8 @@ function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
     Object.entries(agent.labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(' '),
-    downloadLines(terminal, agent.downloads).join(', '),
     terminal.paint('dim', agent.id),
+    downloadLines(terminal, agent.downloads).join(', '),
   ]);
   if (rows.length > 0) terminal.say(table(rows));
   sayEgress(terminal, agents);

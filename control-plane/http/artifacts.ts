@@ -125,7 +125,10 @@ async function inSlot(
   answer: (release: () => void) => Promise<Response>,
 ): Promise<Response> {
   const caller = c.get('caller');
-  const slot = downloads.take(caller.actor, now());
+  const slot =
+    caller.role === 'agent'
+      ? downloads.take(caller.actor, now())
+      : downloads.takeAnyway(caller.actor);
   if (slot.kind === 'busy') {
     c.set('problemHeaders', { 'retry-after': String(slot.retryAfterS) });
     const told = `${downloads.active} downloads are under way; come back in ${slot.retryAfterS} s`;

@@ -41,11 +41,21 @@ export class DownloadSlots {
     return this.#refused;
   }
 
+  /** A slot for a host, if there is one. */
   take(caller: string, nowMs: number): Slot {
     const own = this.#byCaller.get(caller) ?? 0;
     if (this.#active >= this.#max || own >= MAX_DOWNLOADS_PER_CALLER) {
       return { kind: 'busy', retryAfterS: this.#refuse(Math.floor(nowMs / 1000)) };
     }
+    return this.#give(caller, own);
+  }
+
+  /** A slot for a person: who looks after a wave of hosts must not wait for its end. */
+  takeAnyway(caller: string): Slot {
+    return this.#give(caller, this.#byCaller.get(caller) ?? 0);
+  }
+
+  #give(caller: string, own: number): Slot {
     this.#active += 1;
     this.#byCaller.set(caller, own + 1);
     let isHeld = true;
