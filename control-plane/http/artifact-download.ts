@@ -88,13 +88,14 @@ async function inSlot(
     const told = `${downloads.active} downloads are under way; come back in ${slot.retryAfterS} s`;
     throw new ControlError('unavailable', told);
   }
+  const release = () => slot.release(now());
   try {
     await requireInScope(store, caller, digest);
-    const response = await answer(slot.release);
-    if (response.body === null) slot.release();
+    const response = await answer(release);
+    if (response.body === null) release();
     return response;
   } catch (error) {
-    slot.release();
+    release();
     throw error;
   }
 }

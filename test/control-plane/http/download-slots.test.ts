@@ -11,6 +11,7 @@ import { realDisk } from '../../../agent/store/disk.ts';
 import { fetchWhole } from '../../../agent/store/fetch.ts';
 import {
   DownloadSlots,
+  LINGER_MS,
   MAX_DOWNLOADS_PER_CALLER,
   MAX_SPREAD_S,
   MIN_SPREAD_S,
@@ -42,10 +43,23 @@ describe('DOWNLOAD-2: slots', () => {
     expect(slots.take('agent:b', 0).kind).toBe('taken');
     expect(slots.take('agent:c', 0).kind).toBe('busy');
     const [first] = own;
-    if (first.kind === 'taken') for (let turn = 0; turn < 3; turn += 1) first.release();
+    if (first.kind === 'taken') for (let turn = 0; turn < 3; turn += 1) first.release(0);
     expect([slots.active, slots.refused]).toEqual([MAX_DOWNLOADS_PER_CALLER, 2]);
     expect(slots.take('agent:c', 0).kind).toBe('taken');
     expect(slots.take('agent:d', 0).kind).toBe('busy');
+  });
+
+  it('are kept for a moment for whoever had them', () => {
+    const slots = new DownloadSlots(1, () => 0);
+    const give = (slot: Slot, nowMs: number) => slot.kind === 'taken' && slot.release(nowMs);
+    give(slots.take('agent:a', 0), 100);
+    expect(slots.active).toBe(0);
+    expect(slots.take('agent:b', 100 + LINGER_MS - 1).kind).toBe('busy');
+    const again = slots.take('agent:a', 100 + LINGER_MS - 1);
+    expect(again.kind).toBe('taken');
+    give(again, 1000);
+    expect(slots.take('agent:b', 1000 + LINGER_MS).kind).toBe('taken');
+    expect(slots.take('agent:a', 1000 + LINGER_MS).kind).toBe('busy');
   });
 
   it('that are taken send hosts away for longer, the more there are', () => {
@@ -64,11 +78,11 @@ describe('DOWNLOAD-2: slots', () => {
     const random = seededUniform(5);
     const slots = new DownloadSlots(64, random);
     const comeAtMs = Array.from({ length: 2000 }, () => 1000 * random());
-    const endsAtMs: { at: number; release: () => void }[] = [];
+    const endsAtMs: { at: number; release: (nowMs: number) => void }[] = [];
     let [done, seconds] = [0, 0];
     const refusedBy: number[] = [];
     for (let now = 0; done < 2000; now += 10) {
-      for (const end of endsAtMs.filter(({ at }) => at <= now)) end.release();
+      for (const end of endsAtMs.filter(({ at }) => at <= now)) end.release(now);
       for (let at = endsAtMs.length - 1; at >= 0; at -= 1) {
         if (endsAtMs[at].at <= now) endsAtMs.splice(at, 1);
       }
