@@ -204,7 +204,7 @@ export class Supervisor {
       inUse: () => this.#convergence.inUse,
       onRequest: (bytes) => this.#ledger.add('artifact-request', bytes),
       onProgress: (downloads) => this.#link?.send({ kind: 'progress', at: Date.now(), downloads }),
-      onLate: () => this.#convergence.online(),
+      onLate: () => this.#convergence.arrived(),
       onRefused: (detail) => this.#event('version-refused', detail),
       log: (level, message, detail) => log[level](detail, message),
     });

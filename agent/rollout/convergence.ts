@@ -80,6 +80,11 @@ export class Convergence {
     return this.#serving;
   }
 
+  /** A download that was not waited for has ended. */
+  arrived(): void {
+    void this.#converge();
+  }
+
   /** Versions whose files must stay: wanted, served, and what there is to go back to. */
   get inUse(): Digest[] {
     const wanted = this.#desired === null ? [] : versionsOf(this.#desired);
@@ -212,7 +217,10 @@ export class Convergence {
     const plan = await this.#admitted(desired, signal);
     if (plan === null) return;
     await this.#commit(plan);
-    if (this.#unfinished()) this.#retryLater();
+    // What is on its way says so when it has come: nothing is written down anew every two seconds until then.
+    const missing = wanted.filter((manifest) => shelf.mayCome(manifest));
+    const isOnTheWay = missing.length > 0 && missing.every((manifest) => shelf.isLate(manifest));
+    if (this.#unfinished() && !isOnTheWay) this.#retryLater();
   }
 
   /** A plan that every engine is ready for; null when it was overtaken. Each turn refuses one more version or ends. */

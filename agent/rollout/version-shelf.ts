@@ -77,7 +77,8 @@ export class VersionShelf {
     const coming = this.#coming.get(manifest) ?? this.#begin(manifest, source);
     const patienceMs = coming.isLate ? 0 : (this.#options.patienceMs ?? PATIENCE_MS);
     if (await settlesWithin(coming.done, patienceMs, signal)) return;
-    if (signal.aborted) return;
+    // It may have ended since the time was up: then nobody would say so any more.
+    if (signal.aborted || this.#coming.get(manifest) !== coming) return;
     coming.isLate = true;
     this.#refused.set(manifest, { code: 'artifact-unavailable', detail: 'it is being fetched' });
   }
@@ -105,6 +106,11 @@ export class VersionShelf {
       const code = error instanceof Refusal ? error.code : 'artifact-unavailable';
       this.#note(manifest, { code, detail: messageOf(error) });
     }
+  }
+
+  /** Whether a download goes on that says by itself when it ends. */
+  isLate(manifest: Digest): boolean {
+    return this.#coming.get(manifest)?.isLate ?? false;
   }
 
   /** Ends downloads of all but these. */

@@ -40,7 +40,7 @@ export class TestHost {
       shelf: new VersionShelf(
         artifacts,
         (manifest, { code }) => this.events.push(`${code} ${manifest}`),
-        { patienceMs: PATIENCE_MS, onLate: () => this.convergence.online() },
+        { patienceMs: PATIENCE_MS, onLate: () => this.convergence.arrived() },
       ),
       memory: new ServingMemory(new DesiredStore(test.folder)),
       ...{ engines: 1, cores: CORES, repositoryControl: false },

@@ -37,6 +37,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+/** Resolves once the server was asked. */
+async function asked(): Promise<void> {
+  while (held.length === 0) await new Promise(setImmediate);
+}
+
 const fetch = () => shelf.fetch(version, server.source, never);
 
 /** Lets the download that is held go on, and all that follows. */
@@ -51,17 +56,20 @@ describe('DOWNLOAD-3: a download that takes long', () => {
     await fetch();
     expect(shelf.refused.get(version)).toMatchObject({ code: 'artifact-unavailable' });
     expect([shelf.filesOf(version), shelf.mayCome(version), refusals]).toEqual([null, true, []]);
+    expect(shelf.isLate(version)).toBe(true);
     // Asked for again, it is the same download, also after everything was forgiven.
     shelf.forgive();
     await fetch();
+    await asked();
     expect(held).toHaveLength(1);
     const arrived = new Promise<void>((resolve) => {
       late = resolve;
     });
+    await asked();
     release();
     await arrived;
     expect(shelf.filesOf(version)?.manifest).toBe(version);
-    expect(shelf.refused.size).toBe(0);
+    expect([shelf.refused.size, shelf.isLate(version)]).toEqual([0, false]);
   });
 
   it('and fails, is told too', async () => {
@@ -69,6 +77,7 @@ describe('DOWNLOAD-3: a download that takes long', () => {
     const ended = new Promise<void>((resolve) => {
       late = resolve;
     });
+    await asked();
     held[0].writeHead(403).end();
     await ended;
     expect(shelf.refused.get(version)?.detail).toContain('answered 403');
@@ -83,6 +92,7 @@ describe('DOWNLOAD-3: a download that takes long', () => {
       () => void shelf.fetch(version, null, never),
     ]) {
       await fetch();
+      await asked();
       const [res] = held.splice(0);
       const closed = once(res, 'close');
       end();
@@ -94,12 +104,32 @@ describe('DOWNLOAD-3: a download that takes long', () => {
     }
   });
 
+  it('is never both at hand and on its way, whenever it comes', async () => {
+    server.intercept = () => false;
+    for (const patienceMs of [0, 1, 2, 3, 5, 8]) {
+      for (let turn = 0; turn < 5; turn += 1) {
+        await rm(folder, { recursive: true });
+        let isLate: () => void = () => undefined;
+        const arrived = new Promise<void>((resolve) => {
+          isLate = resolve;
+        });
+        const store = new ArtifactStore(folder);
+        shelf = new VersionShelf(store, () => undefined, { patienceMs, onLate: isLate });
+        await fetch();
+        if (shelf.filesOf(version) === null) await arrived;
+        expect(shelf.filesOf(version)).not.toBeNull();
+        expect(shelf.refused.size).toBe(0);
+      }
+    }
+  });
+
   it('and goes on is kept by those who want it', async () => {
     await fetch();
     shelf.comeOnly([version]);
     const arrived = new Promise<void>((resolve) => {
       late = resolve;
     });
+    await asked();
     release();
     await arrived;
     expect(shelf.filesOf(version)).not.toBeNull();
