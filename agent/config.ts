@@ -6,6 +6,8 @@ import { type Labels, labelsSchema, nameSchema } from '../protocol/ids.ts';
 import { MAX_INFER_BODY_BYTES } from '../protocol/limits.ts';
 import { describe } from '../protocol/wire.ts';
 import { AgentError, messageOf } from './error.ts';
+import { DEFAULT_BOUNDS, type DownloadBounds } from './store/download-limits.ts';
+import { DEFAULT_ROOM, type RoomLimits } from './store/room.ts';
 
 export interface AgentConfig {
   readonly controlUrl: string | null;
@@ -33,6 +35,8 @@ export interface AgentConfig {
   /** An engine that has not answered for this long is replaced; null: never. */
   readonly hangTimeoutMs: number | null;
   readonly maxBodyBytes: number;
+  /** What models may take of disk and line. */
+  readonly artifacts: RoomLimits & DownloadBounds;
   readonly logLevel: string;
 }
 
@@ -41,6 +45,8 @@ const DEFAULT_HANG_S = 60;
 /** Less than that is a pause of a busy machine. */
 const MIN_HANG_S = 5;
 const MAX_HANG_S = 86_400;
+
+const [KIB, MIB, GIB] = [2 ** 10, 2 ** 20, 2 ** 30];
 
 export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [options]
 
@@ -64,6 +70,10 @@ export const AGENT_USAGE = `Usage: driftline agent --control URL --join TOKEN [o
   --engines N       engine processes                           (default one per core, at most 4)
   --engine-hang-timeout SECONDS  replace an engine that has not answered for so long, or off (default ${DEFAULT_HANG_S})
   --max-body BYTES  largest request body                       (default ${MAX_INFER_BODY_BYTES})
+  --artifact-quota GIB  of models on this host, in use or not  (default ${DEFAULT_ROOM.quotaBytes / GIB})
+  --disk-reserve MIB  that downloads leave free on the disk    (default ${DEFAULT_ROOM.reserveBytes / MIB})
+  --downloads N     files that are downloaded at the same time (default ${DEFAULT_BOUNDS.concurrent})
+  --download-rate KIB  a second, of all downloads together, or off  (default off)
   --log-level LEVEL debug, info, warn, error or silent         (default info)
 `;
 
@@ -116,6 +126,7 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
       1024,
       2 ** 31 - 1,
     ),
+    artifacts: artifactsOf(values),
     logLevel: values['log-level'] ?? 'info',
   };
 }
@@ -144,6 +155,10 @@ function parse(argv: readonly string[]) {
         engines: { type: 'string' },
         'engine-hang-timeout': { type: 'string' },
         'max-body': { type: 'string' },
+        'artifact-quota': { type: 'string' },
+        'disk-reserve': { type: 'string' },
+        downloads: { type: 'string' },
+        'download-rate': { type: 'string' },
         'log-level': { type: 'string' },
       },
     });
@@ -235,6 +250,29 @@ function hangTimeoutOf(text: string): number | null {
     throw wrong('--engine-hang-timeout', text, `whole seconds from ${bounds}, or off`);
   }
   return 1000 * seconds;
+}
+
+/** A model of 2 GiB must fit beside the one that it replaces. */
+const MIN_QUOTA_GIB = 1;
+const MAX_QUOTA_GIB = 2 ** 20;
+const MAX_RESERVE_MIB = 2 ** 30;
+const MAX_DOWNLOADS = 16;
+/** Slower, the server's patience ends before the next bytes are read. */
+const MIN_RATE_KIB = 64;
+const MAX_RATE_KIB = 2 ** 30;
+
+function artifactsOf(values: Readonly<Record<string, unknown>>): AgentConfig['artifacts'] {
+  const whole = (flag: string, byDefault: number, low: number, high: number) =>
+    integer(`--${flag}`, String(values[flag] ?? byDefault), low, high);
+  const quota = DEFAULT_ROOM.quotaBytes / GIB;
+  const reserve = DEFAULT_ROOM.reserveBytes / MIB;
+  const isPaced = (values['download-rate'] ?? 'off') !== 'off';
+  return {
+    quotaBytes: GIB * whole('artifact-quota', quota, MIN_QUOTA_GIB, MAX_QUOTA_GIB),
+    reserveBytes: MIB * whole('disk-reserve', reserve, 0, MAX_RESERVE_MIB),
+    concurrent: whole('downloads', DEFAULT_BOUNDS.concurrent, 1, MAX_DOWNLOADS),
+    bytesPerSecond: isPaced ? KIB * whole('download-rate', 0, MIN_RATE_KIB, MAX_RATE_KIB) : null,
+  };
 }
 
 function port(flag: string, text: string): number | null {

@@ -23,14 +23,13 @@ import { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
 import { MetricsServer } from './metrics/server.ts';
+import { type ModelShelf, openShelf } from './model-shelf.ts';
 import { Convergence } from './rollout/convergence.ts';
 import { DesiredGate, Equivocation } from './rollout/desired-gate.ts';
 import { DesiredStore } from './rollout/desired-store.ts';
 import { ExpiryWatch } from './rollout/expiry-watch.ts';
 import { RestraintDesk } from './rollout/restraint-desk.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
-import { VersionShelf } from './rollout/version-shelf.ts';
-import { ArtifactStore } from './store/artifacts.ts';
 
 /** Where the agent answers; null: not served. */
 export interface ServingUrls {
@@ -74,6 +73,7 @@ export class Supervisor {
   readonly #expiry: ExpiryWatch;
   readonly #pool: EnginePool;
   readonly #restraints: RestraintDesk;
+  readonly #models: ModelShelf;
   readonly #convergence: Convergence;
   readonly #commands: CommandRunner;
   readonly #link: Link | null;
@@ -161,6 +161,7 @@ export class Supervisor {
     });
     this.#pool = this.#createPool(program);
     this.#restraints = this.#createRestraints();
+    this.#models = this.#openShelf();
     this.#convergence = this.#createConvergence();
     this.#accounts = new Accounts({
       ledger,
@@ -213,16 +214,25 @@ export class Supervisor {
     });
   }
 
+  #openShelf(): ModelShelf {
+    const { config, log } = { config: this.#config, log: this.#log };
+    return openShelf({
+      folder: join(config.dataFolder, 'artifacts'),
+      bounds: config.artifacts,
+      inUse: () => this.#convergence.inUse,
+      onRequest: (bytes) => this.#ledger.add('artifact-request', bytes),
+      onProgress: (downloads) => this.#link?.send({ kind: 'progress', at: Date.now(), downloads }),
+      onLate: () => this.#convergence.arrived(),
+      onRefused: (detail) => this.#event('version-refused', detail),
+      log: (level, message, detail) => log[level](detail, message),
+    });
+  }
+
   #createConvergence(): Convergence {
     const { config, log } = { config: this.#config, log: this.#log };
-    const artifacts = new ArtifactStore(join(config.dataFolder, 'artifacts'));
-    const shelf = new VersionShelf(artifacts, (manifest, { code, detail }) => {
-      log.warn({ manifest, code, detail }, 'version refused');
-      this.#event('version-refused', `${manifest}: ${code}: ${detail}`);
-    });
     return new Convergence({
       pool: this.#pool,
-      shelf,
+      shelf: this.#models.versions,
       memory: new ServingMemory(this.#desiredStore),
       restraints: this.#restraints,
       engines: config.engines,
@@ -292,6 +302,8 @@ export class Supervisor {
       this.#metrics = await MetricsServer.open(host, metricsPort, () => this.#renderMetrics());
     }
     await this.#restore();
+    // Only now is it known what must stay.
+    this.#models.tidy();
     this.#link?.start();
     this.#accounts.start();
     const metrics = this.#metrics === null ? null : `http://${host}:${this.#metrics.port}/metrics`;

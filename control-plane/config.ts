@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../protocol/version.ts';
 import { describe } from '../protocol/wire.ts';
+import { DEFAULT_MAX_DOWNLOADS } from './http/download-slots.ts';
 import type { AdmissionPolicy } from './link/admission.ts';
 import { type AdmissionRate, DEFAULT_ADMISSION_RATE } from './link/admission-bucket.ts';
 
@@ -32,6 +33,8 @@ const configSchema = z.object({
   'min-agent-protocol': z.coerce.number().int().min(MIN_PROTOCOL_VERSION).max(PROTOCOL_VERSION),
   /** Links a second that are let in; hosts beyond it are told when to come back. */
   'links-per-second': z.coerce.number().min(1).max(100_000),
+  /** Downloads of models at the same time, of all hosts together. */
+  'max-downloads': z.coerce.number().int().min(1).max(10_000),
   /** Log the first admin token as JSON instead of printing it for a person. */
   'print-token': z.boolean(),
 });
@@ -49,6 +52,7 @@ export interface ControlConfig {
   readonly tls?: TlsFiles | undefined;
   readonly admission?: AdmissionPolicy;
   readonly admissionRate?: AdmissionRate;
+  readonly maxDownloads?: number;
 }
 
 /** Paths, and not their contents: a renewed certificate is read again at SIGHUP. */
@@ -60,7 +64,7 @@ export interface TlsFiles {
 export const DEFAULT_PORT = 7700;
 
 export const USAGE =
-  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--print-token]';
+  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--max-downloads N] [--print-token]';
 
 /** Parses the command line; throws an `Error` whose message says what is wrong with it. */
 export function parseControlConfig(
@@ -81,6 +85,7 @@ export function parseControlConfig(
       'require-approval': { type: 'boolean', default: false },
       'min-agent-protocol': { type: 'string', default: String(MIN_PROTOCOL_VERSION) },
       'links-per-second': { type: 'string', default: String(DEFAULT_ADMISSION_RATE.perSecond) },
+      'max-downloads': { type: 'string', default: String(DEFAULT_MAX_DOWNLOADS) },
       'print-token': { type: 'boolean', default: false },
     },
   });
@@ -102,6 +107,7 @@ export function parseControlConfig(
     hostNames: parsed.data['allow-host'],
     keepWindowsMs: parsed.data['keep-windows'] * 86_400_000,
     allowNetworks: parsed.data['allow-network'],
+    maxDownloads: parsed.data['max-downloads'],
     ...(parsed.data['public-url'] === undefined
       ? {}
       : { publicUrl: parsed.data['public-url'].replace(/\/+$/, '') }),

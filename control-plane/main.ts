@@ -74,6 +74,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       hostNames,
       log,
       now: Date.now,
+      maxDownloads: config.maxDownloads,
       stopping: stopping.signal,
     });
     const server = createServerOf(config, app.hono.fetch);

@@ -67,6 +67,7 @@ export type ProtocolErrorKind =
   | 'onnx'
   | 'tensor'
   | 'manifest'
+  | 'chunks'
   | 'profile'
   | 'pipeline'
   | 'features';

@@ -18,6 +18,9 @@ export const MAX_ARTIFACT_BYTES = 2 * 1024 * 1024 * 1024 - 1;
 /** A manifest is a few KB; 1 MiB leaves room for a model with thousands of named features. */
 export const MAX_MANIFEST_BYTES = 1024 * 1024;
 
+/** The index of the longest artifact, cut into the shortest chunks, is about 15 MB; the usual one is 0.2% of its file. */
+export const MAX_CHUNK_INDEX_BYTES = 16 * 1024 * 1024;
+
 /** A profile holds two sketches per feature. */
 export const MAX_PROFILE_BYTES = 16 * 1024 * 1024;
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { resultMessageSchema } from './command.ts';
 import { helloMessageSchema } from './hello.ts';
 import { ledgerMessageSchema } from './ledger.ts';
+import { progressMessageSchema } from './progress.ts';
 import { reportMessageSchema } from './report.ts';
 import { eventMessageSchema, telemetryMessageSchema } from './telemetry.ts';
 
@@ -13,5 +14,6 @@ export const upMessageSchema = z.discriminatedUnion('kind', [
   eventMessageSchema,
   resultMessageSchema,
   ledgerMessageSchema,
+  progressMessageSchema,
 ]);
 export type UpMessage = z.infer<typeof upMessageSchema>;

@@ -6,7 +6,7 @@
  * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
  * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
  *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
- *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports
+ *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports; progress
  */
 export const PROTOCOL_VERSION = 3;
 

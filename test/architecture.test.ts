@@ -49,6 +49,8 @@ const PURE = [
   /^agent\/engine\/restraints\.ts$/,
   /^agent\/rollout\/(serving-plan|standby|fallback|blame|repository-control|models-to-open|engines-wanted)\.ts$/,
   /^agent\/engine\/(snapshot|host|posted-label|pool\/(prepare|counters|restart-delay|refusal-bytes|watchdog|engine-death))\.ts$/,
+  /^agent\/store\/(room|pace|retry-after)\.ts$/,
+  /^control-plane\/http\/(byte-range|download-slots)\.ts$/,
   /^agent\/metrics\/(exposition|latency-buckets)\.ts$/,
   /^agent\/engine\/model\/batch(-(queue|deadlines|concat))?\.ts$/,
   /^agent\/engine\/observe\//,

@@ -134,9 +134,7 @@ export class Link {
 
   #put(kind: UpMessage['kind'], frame: Uint8Array): void {
     this.#socket?.send(frame);
-    // A hello, and the accounts themselves, are the link's own.
-    const isLink = kind === 'hello' || kind === 'ledger';
-    this.#options.onSent(isLink ? 'link' : kind, frame.length);
+    this.#options.onSent(egressOf(kind), frame.length);
   }
 
   /** Puts waiting windows on the wire, oldest first. */
@@ -384,4 +382,10 @@ function renewedSkew(measured: number | null, oneWay: number): number {
 /** A clock that was never set is off by decades; the wire has room for ten years. */
 function bounded(aheadMs: number): number {
   return Math.max(-MAX_SKEW_MS, Math.min(MAX_SKEW_MS, aheadMs));
+}
+
+/** A hello, and the accounts themselves, are the link's own; how far a download is, is part of what a host reports. */
+function egressOf(kind: UpMessage['kind']): EgressKind {
+  if (kind === 'hello' || kind === 'ledger') return 'link';
+  return kind === 'progress' ? 'report' : kind;
 }

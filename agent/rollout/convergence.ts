@@ -10,7 +10,7 @@ import type { ModelFiles, PreparedModel, ServingPlan } from '../engine/messages.
 import type { EngineDeath } from '../engine/pool/engine-death.ts';
 import type { EnginePool } from '../engine/pool/pool.ts';
 import { messageOf } from '../error.ts';
-import type { Source } from '../store/fetch.ts';
+import type { Source } from '../store/source.ts';
 import { BlameLedger, suspectOf, worthRefusing } from './blame.ts';
 import type { Accepted } from './desired-gate.ts';
 import { enginesWanted } from './engines-wanted.ts';
@@ -91,6 +91,21 @@ export class Convergence {
   monitoringOf(deployment: string): Monitoring | null {
     const plan = this.#serving?.deployments.find(({ name }) => name === deployment);
     return plan === undefined ? null : (plan.monitoring ?? {});
+  }
+
+  /** A download that was not waited for has ended. */
+  arrived(): void {
+    void this.#converge();
+  }
+
+  /** Versions whose files must stay: wanted, served, and what there is to go back to. */
+  get inUse(): Digest[] {
+    const wanted = this.#desired === null ? [] : versionsOf(this.#desired);
+    const plans = [this.#planned, this.#serving].flatMap((plan) =>
+      plan === null ? [] : versionsIn(plan),
+    );
+    const fallbacks = [...this.#options.memory.fallbacks.values()].map((arm) => arm.manifest);
+    return [...wanted, ...plans, ...fallbacks];
   }
 
   filesOf(manifest: Digest): ModelFiles | null {
@@ -226,6 +241,7 @@ export class Convergence {
     if (desired === null || signal.aborted || this.#stopping) return;
     const { shelf } = this.#options;
     const wanted = versionsOf(desired);
+    shelf.comeOnly(wanted);
     if (wanted.some((manifest) => shelf.filesOf(manifest) === null)) this.report();
     for (const manifest of wanted) {
       // Refused for what it is: fetching it again would find the same.
@@ -234,7 +250,10 @@ export class Convergence {
     const plan = await this.#admitted(desired, signal);
     if (plan === null) return;
     await this.#commit(plan);
-    if (this.#unfinished()) this.#retryLater();
+    // What is on its way says so when it has come: nothing is written down anew every two seconds until then.
+    const missing = wanted.filter((manifest) => shelf.mayCome(manifest));
+    const isOnTheWay = missing.length > 0 && missing.every((manifest) => shelf.isLate(manifest));
+    if (this.#unfinished() && !isOnTheWay) this.#retryLater();
   }
 
   /** A plan that every engine is ready for; null when it was overtaken. Each turn refuses one more version or ends. */
@@ -362,6 +381,7 @@ export class Convergence {
   stop(): void {
     this.#stopping = true;
     this.#superseded?.abort();
+    this.#options.shelf.comeOnly([]);
     if (this.#retry !== null) clearTimeout(this.#retry);
   }
 }

@@ -1,4 +1,16 @@
-import { mkdir, open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  truncate,
+  utimes,
+} from 'node:fs/promises';
 import { syncFolder } from './atomic-file.ts';
 
 /** A file that only grows at its end. */
@@ -11,12 +23,28 @@ export interface AppendFile {
   close(): Promise<void>;
 }
 
+export interface FileFacts {
+  readonly sizeBytes: number;
+  /** Last written, or touched. */
+  readonly modifiedMs: number;
+}
+
 /** What durable stores ask of a file system. The tests have another one, which crashes where it is told to. */
 export interface Disk {
   makeFolder(path: string): Promise<void>;
   list(folder: string): Promise<string[]>;
   /** Null when there is none. */
   read(path: string): Promise<Uint8Array | null>;
+  /** A file in pieces, so that a large one holds up nobody. Throws when there is none. */
+  pieces(path: string): AsyncIterable<Uint8Array>;
+  /** At most `length` bytes from `offset` on; fewer at the end of the file. Throws when there is none. */
+  readRange(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Null when there is none. */
+  stat(path: string): Promise<FileFacts | null>;
+  /** Notes a use. Nothing happens when there is no such file; it need not survive a power cut. */
+  touch(path: string, nowMs: number): Promise<void>;
+  /** Bytes that may still be written where `folder` is. */
+  freeBytes(folder: string): Promise<number>;
   openAppend(path: string): Promise<AppendFile>;
   truncate(path: string, size: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
@@ -26,16 +54,42 @@ export interface Disk {
   syncFolder(path: string): Promise<void>;
 }
 
+/** Hashed in a fraction of a millisecond. */
+const PIECE_BYTES = 256 * 1024;
+
 export const realDisk: Disk = {
   makeFolder: async (path) => {
     await mkdir(path, { recursive: true, mode: 0o700 });
   },
   list: (folder) => readdir(folder),
-  read: (path) =>
-    readFile(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    }),
+  read: (path) => orNull(readFile(path)),
+  pieces: (path) => createReadStream(path, { highWaterMark: PIECE_BYTES }),
+  readRange: async (path, offset, length) => {
+    const file = await open(path, 'r');
+    try {
+      const bytes = Buffer.alloc(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await file.read(bytes, filled, length - filled, offset + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    } finally {
+      await file.close();
+    }
+  },
+  stat: async (path) => {
+    const facts = await orNull(stat(path));
+    return facts === null ? null : { sizeBytes: facts.size, modifiedMs: facts.mtimeMs };
+  },
+  touch: async (path, nowMs) => {
+    await orNull(utimes(path, nowMs / 1000, nowMs / 1000));
+  },
+  freeBytes: async (folder) => {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  },
   openAppend: async (path) => {
     const file = await open(path, 'a', 0o600);
     return {
@@ -70,4 +124,11 @@ export async function replaceFile(
   }
   await disk.rename(temporary, `${folder}/${name}`);
   await disk.syncFolder(folder);
+}
+
+function orNull<T>(work: Promise<T>): Promise<T | null> {
+  return work.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
 }

@@ -1,140 +1,103 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rm, stat } from 'node:fs/promises';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import type { Digest } from '../../protocol/ids.ts';
 import { Refusal } from '../error.ts';
+import { digestOfFile } from './digest.ts';
+import type { Disk } from './disk.ts';
+import { PartFile } from './part-file.ts';
+import { type Answer, ask } from './request.ts';
+import type { Source } from './source.ts';
 
-export interface Source {
-  /** Base URL of the control plane, http or https. */
-  readonly url: string;
-  readonly token: string;
+/** One artifact to be had. */
+export interface Download {
+  readonly disk: Disk;
+  readonly source: Source;
+  readonly digest: Digest;
+  /** Null: of a manifest nobody has said it; the digest decides. */
+  readonly sizeBytes: number | null;
+  /** What is read at most where the size is not known. */
+  readonly maxBytes: number;
+  /** Where it arrives. */
+  readonly partPath: string;
+  readonly signal: AbortSignal;
+  /** Bytes of this host that a request carries. */
+  onRequest?(bytes: number): void;
+  /** So many bytes are here. */
+  onProgress?(doneBytes: number): void;
+  /** Resolves when the next bytes may be asked for. */
+  pace?(bytes: number): Promise<void>;
 }
-
-/** A server that stops sending for this long has gone; what came so far is kept for the next attempt. */
-const STALL_TIMEOUT_MS = 15_000;
 
 /**
- * Downloads one artifact into `partPath`, continuing where an earlier attempt stopped. Never reads a byte past
- * `sizeBytes`. Throws `Refusal`: 'artifact-unavailable' (try again later; the part stays), 'artifact-corrupt'
- * (the bytes are not those of the digest; the part is removed), 'disk-full'.
+ * Downloads one artifact as a whole, going on where an earlier attempt stopped, and verifies it. A part that turns out
+ * to be rotten is begun anew once: that was this disk's fault and not the server's. Throws `Refusal`:
+ * 'artifact-unavailable' (try again later; the part stays), 'artifact-corrupt' (the bytes are not those of the digest;
+ * the part is removed), and whatever the disk throws.
  */
-export async function fetchArtifact(
-  source: Source,
-  digest: Digest,
-  sizeBytes: number,
-  partPath: string,
-  signal: AbortSignal,
-): Promise<void> {
-  let offset = await sizeOf(partPath);
-  if (offset > sizeBytes) {
-    await rm(partPath);
-    offset = 0;
+export async function fetchWhole(download: Download): Promise<void> {
+  const resumed = await receive(download);
+  let actual = await digestOfFile(download.disk, download.partPath);
+  if (actual !== download.digest && resumed) {
+    await download.disk.remove(download.partPath);
+    await receive(download);
+    actual = await digestOfFile(download.disk, download.partPath);
   }
-  if (offset < sizeBytes) await append(source, digest, sizeBytes, partPath, offset, signal);
-  const actual = await digestOfFile(partPath);
-  if (actual !== digest) {
-    await rm(partPath);
-    throw new Refusal(
-      'artifact-corrupt',
-      `downloaded ${sizeBytes} bytes for ${digest}, but they hash to ${actual}`,
-    );
-  }
-}
-
-async function append(
-  source: Source,
-  digest: Digest,
-  sizeBytes: number,
-  partPath: string,
-  offset: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const response = await get(source, digest, offset, signal);
-  // A server that ignores Range starts over; so do we.
-  const start = response.statusCode === 206 ? offset : 0;
-  const file = await open(partPath, start === 0 ? 'w' : 'r+', 0o600);
-  let position = start;
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      if (position + chunk.length > sizeBytes) {
-        throw new Refusal(
-          'artifact-corrupt',
-          `${digest} is longer than the ${sizeBytes} bytes its manifest states`,
-        );
-      }
-      await file.write(chunk, 0, chunk.length, position);
-      position += chunk.length;
-    }
-    await file.sync();
-  } catch (cause) {
-    if (cause instanceof Refusal) {
-      await rm(partPath);
-      throw cause;
-    }
-    throw unavailable(digest, cause, `stopped after ${position} of ${sizeBytes} bytes`);
-  } finally {
-    await file.close();
-    response.destroy();
-  }
-  if (position < sizeBytes) {
-    throw unavailable(digest, null, `ended after ${position} of ${sizeBytes} bytes`);
-  }
-}
-
-function get(
-  source: Source,
-  digest: Digest,
-  offset: number,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
-  const url = new URL(`/api/v1/artifacts/${digest}`, source.url);
-  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  return new Promise((resolve, reject) => {
-    const req = request(
-      url,
-      {
-        signal,
-        timeout: STALL_TIMEOUT_MS,
-        headers: { authorization: `Bearer ${source.token}`, range: `bytes=${offset}-` },
-      },
-      (res) => {
-        if (res.statusCode === 200 || res.statusCode === 206) resolve(res);
-        else {
-          res.resume();
-          reject(unavailable(digest, null, `the control plane answered ${res.statusCode}`));
-        }
-      },
-    );
-    req.on('timeout', () => req.destroy(new Error(`no data for ${STALL_TIMEOUT_MS} ms`)));
-    req.on('error', (cause) => reject(unavailable(digest, cause, cause.message)));
-    req.end();
-  });
-}
-
-function unavailable(digest: Digest, cause: unknown, what: string): Refusal {
-  const full = (cause as NodeJS.ErrnoException | null)?.code === 'ENOSPC';
-  return new Refusal(
-    full ? 'disk-full' : 'artifact-unavailable',
-    `download of ${digest}: ${what}`,
-    {
-      cause,
-    },
+  if (actual === download.digest) return;
+  await download.disk.remove(download.partPath);
+  throw new Refusal(
+    'artifact-corrupt',
+    `downloaded bytes for ${download.digest}, but they hash to ${actual}`,
   );
 }
 
-async function sizeOf(path: string): Promise<number> {
+/** Resolves with whether it went on with bytes that were here before. */
+async function receive(download: Download): Promise<boolean> {
+  const part = await PartFile.open(download.disk, download.partPath);
   try {
-    return (await stat(path)).size;
-  } catch {
-    return 0; // not begun yet
+    const { sizeBytes } = download;
+    // Of unknown size it may be whole already: small enough to begin anew.
+    if (sizeBytes === null || part.sizeBytes > sizeBytes) await part.cut(0);
+    const before = part.sizeBytes;
+    if (before === sizeBytes) {
+      // An agent that ended before it said so may have left it in the cache alone.
+      await part.sync();
+      return true;
+    }
+    const answer = await ask({ ...download, part: '', range: { first: before, last: null } });
+    try {
+      // A server that ignores Range starts over; so do we.
+      await part.cut(answer.start);
+      await append(download, part, answer);
+    } finally {
+      answer.close();
+    }
+    await part.sync();
+    return answer.start > 0;
+  } finally {
+    await part.close();
   }
 }
 
-/** `sha256:…` of a file, read in pieces so that a large model doesn't hold up the supervisor. */
-export async function digestOfFile(path: string): Promise<Digest> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return `sha256:${hash.digest('hex')}`;
+async function append(download: Download, part: PartFile, answer: Answer): Promise<void> {
+  const { digest, sizeBytes, maxBytes } = download;
+  const limit = sizeBytes ?? maxBytes;
+  if ((answer.totalBytes ?? 0) > limit) throw await tooLong(download);
+  for await (const chunk of answer.body) {
+    if (part.sizeBytes + chunk.length > limit) throw await tooLong(download);
+    await part.append(chunk);
+    download.onProgress?.(part.sizeBytes);
+    await download.pace?.(chunk.length);
+  }
+  const expected = sizeBytes ?? answer.totalBytes;
+  if (expected !== null && part.sizeBytes < expected) {
+    const told = `ended after ${part.sizeBytes} of ${expected} bytes`;
+    throw new Refusal('artifact-unavailable', `download of ${digest}: ${told}`);
+  }
+}
+
+async function tooLong({ disk, partPath, digest, sizeBytes, maxBytes }: Download) {
+  await disk.remove(partPath);
+  const bound =
+    sizeBytes === null
+      ? `${maxBytes} bytes that a manifest may have`
+      : `${sizeBytes} bytes its manifest states`;
+  return new Refusal('artifact-corrupt', `${digest} is longer than the ${bound}`);
 }

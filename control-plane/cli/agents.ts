@@ -1,6 +1,7 @@
 import type { AgentView } from '../http/agents.ts';
 import { poll } from './await-state.ts';
 import type { Context } from './context.ts';
+import { downloadLines } from './downloads.ts';
 import { CliError } from './error.ts';
 import { type Terminal, table } from './terminal.ts';
 import { parseLabels, showTime } from './values.ts';
@@ -18,6 +19,7 @@ export async function agentsList({ client, terminal }: Context): Promise<void> {
     agent.fingerprint.slice(0, 16),
     showLabels(agent),
     terminal.paint('dim', agent.id),
+    downloadLines(terminal, agent.downloads).join(', '),
   ]);
   if (rows.length > 0) terminal.say(table(rows));
 }
@@ -112,6 +114,7 @@ function sayAgent(terminal: Terminal, agent: AgentView): void {
     ['generation', `accepted ${agent.observed}, served ${agent.applied}`],
     ['joined', showTime(agent.joinedAt)],
     ['last seen', showTime(agent.lastSeenAt)],
+    ...downloadLines(terminal, agent.downloads).map((line) => ['downloads', line]),
   ];
   terminal.say(table(rows));
   if (agent.state !== 'pending') return;

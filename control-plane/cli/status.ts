@@ -5,6 +5,7 @@ import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
 import { sayAlerts } from './alerts.ts';
 import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
 import type { Context } from './context.ts';
+import { downloadLines } from './downloads.ts';
 import { sayTrips } from './guard.ts';
 import { gateLine } from './rollout.ts';
 import { type Terminal, table } from './terminal.ts';
@@ -67,6 +68,7 @@ function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {
       .map(([key, value]) => `${key}=${value}`)
       .join(' '),
     terminal.paint('dim', agent.id),
+    downloadLines(terminal, agent.downloads).join(', '),
   ]);
   if (rows.length > 0) terminal.say(table(rows));
   sayEgress(terminal, agents);

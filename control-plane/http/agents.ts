@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capabilitiesSchema } from '../../protocol/hello.ts';
 import {
+  type AgentId,
   agentIdSchema,
   labelsSchema,
   nameSchema,
@@ -8,6 +9,7 @@ import {
   timestampSchema,
 } from '../../protocol/ids.ts';
 import { ledgerMessageSchema } from '../../protocol/ledger.ts';
+import { downloadProgressSchema } from '../../protocol/progress.ts';
 import { fingerprintOf } from '../../protocol/signing.ts';
 import { rootFingerprint } from '../../protocol/trust/root.ts';
 import { record } from '../audit/record.ts';
@@ -15,6 +17,7 @@ import { ControlError } from '../error.ts';
 import { type AgentRow, findAgent, listAgents } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import { createJoinToken } from '../store/join-tokens.ts';
+import { findVersionsByManifest } from '../store/models.ts';
 import type { Trust } from '../trust/trust.ts';
 import { type Api, answers, takes } from './api.ts';
 import { pageQuery, pageSchema } from './paging.ts';
@@ -54,6 +57,13 @@ const agentSchema = z.object({
   lastSeenAt: timestampSchema,
   approvedAt: timestampSchema.nullable(),
   revokedAt: timestampSchema.nullable(),
+  downloads: z
+    .array(
+      downloadProgressSchema.extend({
+        version: z.string().nullable().describe('As NAME@NUMBER; null when it is not known here.'),
+      }),
+    )
+    .describe('What it downloads now, as it said a second ago at most.'),
   ledger: ledgerMessageSchema
     .omit({ kind: true })
     .nullable()
@@ -184,17 +194,28 @@ function mountUpkeep(api: Api, deps: AgentDeps): void {
   );
 }
 
-async function viewOf({ fleet, agents }: AgentDeps, row: AgentRow): Promise<AgentView> {
+async function viewOf(deps: AgentDeps, row: AgentRow): Promise<AgentView> {
+  const { fleet, agents } = deps;
   const active = row.approvedAt === null ? 'pending' : 'active';
   return agentSchema.parse({
     ...row,
     state: row.revokedAt === null ? active : 'revoked',
     fingerprint: await fingerprintOf(row.publicKey),
     connected: fleet.connected().has(row.id) || agents.isHeld(row.id),
+    downloads: await downloadsOf(deps, row.id),
     ledger: fleet.ledger(row.id),
     observed: row.observedGeneration,
     applied: row.appliedGeneration,
   });
+}
+
+async function downloadsOf({ fleet, store }: AgentDeps, agent: AgentId) {
+  const downloads = fleet.downloads(agent);
+  if (downloads.length === 0) return [];
+  const manifests = downloads.map(({ manifest }) => manifest);
+  const versions = await findVersionsByManifest(store.read, manifests);
+  const names = new Map(versions.map((each) => [each.manifest, `${each.model}@${each.version}`]));
+  return downloads.map((each) => ({ ...each, version: names.get(each.manifest) ?? null }));
 }
 
 function mountJoinTokens(api: Api, deps: AgentDeps): void {

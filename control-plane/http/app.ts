@@ -12,6 +12,7 @@ import { mountAudit } from './audit.ts';
 import { mountChannels } from './channels.ts';
 import { mountDeployments } from './deployments.ts';
 import { mountDocs } from './docs.ts';
+import { DEFAULT_MAX_DOWNLOADS, DownloadSlots } from './download-slots.ts';
 import { mountHealth } from './health.ts';
 import { hostCheck } from './host-check.ts';
 import { mountMetrics } from './metrics.ts';
@@ -35,6 +36,8 @@ export interface AppDeps extends Services {
   readonly hostNames: ReadonlySet<string>;
   readonly log: Logger;
   readonly now: () => number;
+  /** Downloads of artifacts at the same time. */
+  readonly maxDownloads?: number | undefined;
   /** Aborts when the control plane stops: streams that have no end of their own end then. */
   readonly stopping: AbortSignal;
 }
@@ -48,7 +51,8 @@ export function createApp(deps: AppDeps): Api {
   api.hono.use(securityHeaders);
   api.hono.use(hostCheck(deps.hostNames));
   mountHealth(api, store);
-  mountArtifacts(api, deps);
+  const downloads = new DownloadSlots(deps.maxDownloads ?? DEFAULT_MAX_DOWNLOADS, Math.random);
+  mountArtifacts(api, { ...deps, downloads });
   mountModels(api, deps);
   mountTrust(api, deps);
   mountDeployments(api, deps);
@@ -57,7 +61,7 @@ export function createApp(deps: AppDeps): Api {
   mountMonitoring(api, deps.monitoring, now);
   mountAlerts(api, deps);
   mountChannels(api, deps);
-  mountMetrics(api, deps);
+  mountMetrics(api, { ...deps, downloads });
   mountAgents(api, deps);
   mountTokens(api, store, now);
   mountAudit(api, store, deps.stopping);

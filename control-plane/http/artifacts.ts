@@ -1,37 +1,45 @@
 import { Readable } from 'node:stream';
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { desiredStateSchema } from '../../protocol/desired.ts';
-import { type AgentId, type Digest, digestSchema } from '../../protocol/ids.ts';
+import { MIN_CHUNKED_BYTES } from '../../protocol/chunk-index.ts';
+import { type Digest, digestSchema } from '../../protocol/ids.ts';
 import { record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import { insertArtifact } from '../store/artifacts.ts';
 import type { Blobs } from '../store/blobs.ts';
+import { ChunkIndexes } from '../store/chunk-indexes.ts';
 import type { Store } from '../store/database.ts';
-import { findDesired } from '../store/desired.ts';
-import { findVersionsByManifest } from '../store/models.ts';
 import { type Api, answers } from './api.ts';
+import { artifactParams, FILE, mountChunks, mountFile } from './artifact-download.ts';
 import type { Caller, HttpEnv } from './auth.ts';
-import { parseContentRange, parseRange } from './byte-range.ts';
+import { parseContentRange } from './byte-range.ts';
+import type { DownloadSlots } from './download-slots.ts';
 
 export interface ArtifactDeps {
   readonly store: Store;
   readonly blobs: Blobs;
+  /** Whom files are sent to at the same time. */
+  readonly downloads: DownloadSlots;
   readonly now: () => number;
 }
 
-const params = z.object({ digest: digestSchema });
 const storedSchema = z.object({ digest: digestSchema, sizeBytes: z.int() });
-const FILE = { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } };
 
 export function mountArtifacts(api: Api, deps: ArtifactDeps): void {
+  const indexes = new ChunkIndexes(deps.blobs);
+  mountUpload(api, deps, indexes);
+  mountFile(api, deps);
+  mountChunks(api, deps, indexes);
+}
+
+function mountUpload(api: Api, deps: ArtifactDeps, indexes: ChunkIndexes): void {
   api.route(
     'artifact:write',
     {
       method: 'put',
       path: '/api/v1/artifacts/{digest}',
       summary: 'Upload a file; with Content-Range, continue where HEAD said (Upload-Offset)',
-      request: { params, body: { content: FILE } },
+      request: { params: artifactParams, body: { content: FILE } },
       responses: {
         200: answers(storedSchema, 'It was here already'),
         201: answers(storedSchema, 'Complete and verified'),
@@ -46,28 +54,10 @@ export function mountArtifacts(api: Api, deps: ArtifactDeps): void {
         const offset = await deps.blobs.offset(digest);
         return c.json({ offset }, 202, { 'upload-offset': String(offset) });
       }
+      // Now, and not when a wave of hosts waits for it.
+      if (size >= MIN_CHUNKED_BYTES) await indexes.ensure(digest, size);
       await register(deps, digest, size, c.get('caller'));
       return c.json({ digest, sizeBytes: size }, done === 'present' ? 200 : 201);
-    },
-  );
-  api.route(
-    'artifact:read',
-    {
-      method: 'get',
-      path: '/api/v1/artifacts/{digest}',
-      summary: 'A file, or with Range a part of it; HEAD tells size or, with 404, Upload-Offset',
-      request: { params },
-      responses: {
-        200: { description: 'The file', content: FILE },
-        206: { description: 'The part asked for', content: FILE },
-        304: { description: 'The file is the one named by If-None-Match' },
-      },
-    },
-    async (c) => {
-      const { digest } = c.req.valid('param');
-      const caller = c.get('caller');
-      if (caller.role === 'agent') await requireInScope(deps.store, caller.agent, digest);
-      return download(deps.blobs, c, digest);
     },
   );
 }
@@ -117,43 +107,4 @@ async function register(
     if (!(await insertArtifact(tx, row))) return;
     await record(tx, now, caller.actor, 'artifact.stored', `artifact:${digest}`, { sizeBytes });
   });
-}
-
-/** An agent reads what its desired state names and no other customer of this control plane's files. */
-async function requireInScope(store: Store, agent: AgentId, digest: Digest): Promise<void> {
-  const row = await findDesired(store.read, agent);
-  const manifests = row === null ? [] : manifestsIn(row.payload);
-  if (manifests.includes(digest)) return;
-  const versions = await findVersionsByManifest(store.read, manifests);
-  const files = versions.flatMap((version) => version.document.files);
-  if (files.some((file) => file.digest === digest)) return;
-  throw new ControlError('forbidden', `${digest} belongs to no version that ${agent} should run`);
-}
-
-function manifestsIn(payload: Uint8Array): Digest[] {
-  const state = desiredStateSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
-  return state.deployments.flatMap((deployment) => deployment.arms.map((arm) => arm.manifest));
-}
-
-async function download(blobs: Blobs, c: Context<HttpEnv>, digest: Digest): Promise<Response> {
-  const size = await blobs.size(digest);
-  if (size === null) {
-    c.set('problemHeaders', { 'upload-offset': String(await blobs.offset(digest)) });
-    throw new ControlError('not-found', `${digest} is not here, or its upload is not complete`);
-  }
-  const etag = `"${digest}"`;
-  c.header('accept-ranges', 'bytes');
-  c.header('etag', etag);
-  c.header('cache-control', 'private, max-age=31536000, immutable');
-  if (c.req.header('if-none-match') === etag) return c.body(null, 304);
-  c.header('content-type', 'application/octet-stream');
-  c.header('content-disposition', 'attachment');
-  c.set('problemHeaders', { 'content-range': `bytes */${size}` });
-  const range = parseRange(c.req.header('range'), size);
-  const { first, last } = range ?? { first: 0, last: size - 1 };
-  c.header('content-length', String(last - first + 1));
-  if (range !== null) c.header('content-range', `bytes ${first}-${last}/${size}`);
-  const status = range === null ? 200 : 206;
-  if (c.req.method === 'HEAD') return c.body(null, status);
-  return c.body(Readable.toWeb(blobs.stream(digest, first, last)) as ReadableStream, status);
 }

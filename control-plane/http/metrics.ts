@@ -6,6 +6,7 @@ import { currentGeneration } from '../store/counters.ts';
 import type { Reader, Store } from '../store/database.ts';
 import { refusalCounts } from '../store/refusals.ts';
 import type { Api } from './api.ts';
+import type { DownloadSlots } from './download-slots.ts';
 import { LoopDelay } from './loop-delay.ts';
 import type { DeploymentFigures, Fleet, Monitoring } from './services.ts';
 
@@ -21,10 +22,11 @@ export interface MetricsDeps {
   readonly store: Store;
   readonly monitoring: Monitoring;
   readonly fleet: Fleet;
+  readonly downloads: DownloadSlots;
 }
 
 /** `/metrics` for Prometheus. It names deployments and features, so it asks for a token like any other read. */
-export function mountMetrics(api: Api, { store, monitoring, fleet }: MetricsDeps): void {
+export function mountMetrics(api: Api, { store, monitoring, fleet, downloads }: MetricsDeps): void {
   const loop = new LoopDelay();
   api.route(
     'deployment:read',
@@ -44,6 +46,7 @@ export function mountMetrics(api: Api, { store, monitoring, fleet }: MetricsDeps
       const families = [
         ...(await fleetFamilies(store.read, fleet.connected())),
         duplicateFamily(fleet),
+        ...downloadFamilies(downloads),
         ...processFamilies(loop),
         ...driftFamilies(await monitoring.figures()),
         await alertFamily(store.read),
@@ -71,6 +74,14 @@ function duplicateFamily(fleet: Fleet): Family {
   const name = 'driftline_windows_duplicate_total';
   const help = 'Windows that came again and were not counted again';
   return new Family(name, 'counter', help).add({}, fleet.duplicateWindows());
+}
+
+function downloadFamilies({ active, refused }: DownloadSlots): readonly Family[] {
+  const told = 'Downloads that were told to come back later';
+  return [
+    new Family('driftline_downloads_active', 'gauge', 'Artifacts being sent').add({}, active),
+    new Family('driftline_downloads_refused_total', 'counter', told).add({}, refused),
+  ];
 }
 
 /** Names as Prometheus' own client libraries have them. */

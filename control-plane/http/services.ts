@@ -13,6 +13,7 @@ import {
   versionNumberSchema,
 } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
+import type { DownloadProgress } from '../../protocol/progress.ts';
 import type { Actor } from '../audit/record.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
 import type { ReportData } from '../report/report-data.ts';
@@ -123,6 +124,8 @@ export interface Fleet {
   duplicateWindows(): number;
   /** What an agent said last of what leaves its host; null before it has. */
   ledger(agent: AgentId): LedgerMessage | null;
+  /** What a linked agent downloads now, as it said last. */
+  downloads(agent: AgentId): readonly DownloadProgress[];
   /** Answers once all connected agents of the deployment have applied `generation`, or after `waitMs`. */
   confirmations(deployment: string, generation: number, waitMs: number): Promise<Confirmations>;
 }

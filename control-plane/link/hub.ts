@@ -6,6 +6,7 @@ import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
+import type { DownloadProgress } from '../../protocol/progress.ts';
 import type { TelemetryMessage } from '../../protocol/telemetry.ts';
 import { MonitoringReader } from '../decide/monitoring.ts';
 import { VersionShapes } from '../decide/version-shapes.ts';
@@ -74,6 +75,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const connected = () => sessions.connected();
   /** What hosts said last of themselves: each says it again when it links, so a restart need not know it. */
   const ledgers = new Map<AgentId, LedgerMessage>();
+  const downloads = new Map<AgentId, readonly DownloadProgress[]>();
   const shapes = new VersionShapes(store, deps.readArtifact);
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
@@ -101,6 +103,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const fleet = new FleetDesk({
     ...{ store, publisher, roster, connected, now },
     ledgerOf: (agent) => ledgers.get(agent) ?? null,
+    downloadsOf: (agent) => downloads.get(agent) ?? [],
     duplicates: () => ingest.duplicates,
   });
   const ingest: Ingest = new Ingest({
@@ -133,6 +136,10 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onLedger: (agent, ledger) => {
       ledgers.set(agent, ledger);
     },
+    onProgress: (agent, progress) => {
+      if (progress.downloads.length === 0) downloads.delete(agent);
+      else downloads.set(agent, progress.downloads);
+    },
     onClosed: (session, code) => {
       sessions.close(session);
       commands.drop(session);
@@ -163,6 +170,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   }
 
   async function welcome(session: Session, agent: AgentId): Promise<void> {
+    // What it was downloading on the link before, it says again.
+    downloads.delete(agent);
     const row = await findAgent(store.read, agent);
     if (row !== null) roster.add(row);
     await greet(session, agent);

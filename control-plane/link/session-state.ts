@@ -32,6 +32,7 @@ export type SessionEvent =
   | { readonly kind: 'event' }
   | { readonly kind: 'result' }
   | { readonly kind: 'ledger' }
+  | { readonly kind: 'progress' }
   | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'held'; readonly agent: AgentId; readonly boot: BootId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
@@ -70,6 +71,7 @@ const beforeJoin = {
   event: close('unexpected-message'),
   result: close('unexpected-message'),
   ledger: close('unexpected-message'),
+  progress: close('unexpected-message'),
   timeout: close('hello-timeout'),
   denied: closeAs,
 };
@@ -103,6 +105,7 @@ const TRANSITIONS: Table = {
     event: stay,
     result: stay,
     ledger: stay,
+    progress: stay,
     accepted: stay,
     held: stay,
     denied: closeAs,
@@ -116,6 +119,7 @@ const TRANSITIONS: Table = {
     event: stay,
     result: stay,
     ledger: stay,
+    progress: stay,
     accepted: stay,
     held: stay,
     denied: stay,

@@ -9,6 +9,7 @@ import type { HelloMessage } from '../../protocol/hello.ts';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_DETAIL_LENGTH, MAX_FRAME_BYTES } from '../../protocol/limits.ts';
+import type { ProgressMessage } from '../../protocol/progress.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { SigningKey } from '../../protocol/signing.ts';
 import type { EventMessage, TelemetryMessage } from '../../protocol/telemetry.ts';
@@ -58,6 +59,7 @@ export interface SessionDeps {
   /** What a command came to. */
   readonly onResult: (session: Session, result: ResultMessage) => void;
   readonly onLedger: (agent: AgentId, ledger: LedgerMessage) => void;
+  readonly onProgress: (agent: AgentId, progress: ProgressMessage) => void;
   readonly onClosed: (session: Session, code: LinkErrorCode | null) => void;
   readonly onFailure: (where: string, error: unknown) => void;
 }
@@ -211,6 +213,7 @@ export class Session {
       this.#run('report', this.#counted(this.#deps.onReport(agent, message)));
     } else if (message.kind === 'result') this.#deps.onResult(this, message);
     else if (message.kind === 'ledger') this.#deps.onLedger(agent, message);
+    else if (message.kind === 'progress') this.#deps.onProgress(agent, message);
     else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
   }
 

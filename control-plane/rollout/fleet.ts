@@ -1,5 +1,6 @@
 import type { AgentId } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
+import type { DownloadProgress } from '../../protocol/progress.ts';
 import { ControlError } from '../error.ts';
 import type { Confirmations, Fleet } from '../http/services.ts';
 import type { Store } from '../store/database.ts';
@@ -18,6 +19,7 @@ export class FleetDesk implements Fleet {
   readonly #roster: Roster;
   readonly #connected: () => ReadonlySet<AgentId>;
   readonly #ledgerOf: (agent: AgentId) => LedgerMessage | null;
+  readonly #downloadsOf: (agent: AgentId) => readonly DownloadProgress[];
   readonly #duplicates: () => number;
   readonly #now: () => number;
   readonly #waiting = new Set<() => void>();
@@ -28,6 +30,7 @@ export class FleetDesk implements Fleet {
     readonly roster: Roster;
     readonly connected: () => ReadonlySet<AgentId>;
     readonly ledgerOf: (agent: AgentId) => LedgerMessage | null;
+    readonly downloadsOf: (agent: AgentId) => readonly DownloadProgress[];
     readonly duplicates: () => number;
     readonly now: () => number;
   }) {
@@ -36,6 +39,7 @@ export class FleetDesk implements Fleet {
     this.#roster = deps.roster;
     this.#connected = deps.connected;
     this.#ledgerOf = deps.ledgerOf;
+    this.#downloadsOf = deps.downloadsOf;
     this.#duplicates = deps.duplicates;
     this.#now = deps.now;
   }
@@ -54,6 +58,10 @@ export class FleetDesk implements Fleet {
 
   ledger(agent: AgentId): LedgerMessage | null {
     return this.#ledgerOf(agent);
+  }
+
+  downloads(agent: AgentId): readonly DownloadProgress[] {
+    return this.#connected().has(agent) ? this.#downloadsOf(agent) : [];
   }
 
   async confirmations(

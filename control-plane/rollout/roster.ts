@@ -1,5 +1,5 @@
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
-import type { ReportMessage } from '../../protocol/report.ts';
+import type { ReportedArm, ReportMessage } from '../../protocol/report.ts';
 import type { AgentRow } from '../store/agents.ts';
 import type { InForce } from './publisher.ts';
 
@@ -13,7 +13,7 @@ export interface RosterEntry {
   observed: number;
   /** When `applied` was first reported; null: not since this control plane knows the host. */
   appliedAtMs: number | null;
-  /** Deployments whose stable version it does not serve: refused, or still on its way. */
+  /** Deployments that are not as they were asked to be: the stable version is refused, or one is still on its way. */
   unserved: ReadonlySet<string>;
   /** What it refuses as of `observed`. */
   refusals: readonly Refusal[];
@@ -88,9 +88,7 @@ export class Roster {
     entry.applied = report.applied;
     entry.observed = report.observed;
     entry.unserved = new Set(
-      report.deployments
-        .filter(({ arms }) => arms.some((arm) => arm.arm === 'stable' && arm.state !== 'serving'))
-        .map(({ name }) => name),
+      report.deployments.filter(({ arms }) => arms.some(isStillToCome)).map(({ name }) => name),
     );
     entry.refusals = report.deployments.flatMap(({ name: deployment, arms }) =>
       arms.flatMap((arm) =>
@@ -138,4 +136,10 @@ export class Roster {
     // Measured before a restart: what is left are the times of the host's latest document.
     return Math.max(0, (entry.appliedAtMs ?? 0) - document.requestedAtMs);
   }
+}
+
+/** A stable arm that isn't served, for whatever reason, and a candidate that is still on its way. */
+function isStillToCome({ arm, state }: ReportedArm): boolean {
+  if (arm === 'stable') return state !== 'serving';
+  return arm === 'candidate' && state === 'fetching';
 }

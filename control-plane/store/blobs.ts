@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { type Digest, digestSchema } from '../../protocol/ids.ts';
 import { MAX_ARTIFACT_BYTES } from '../../protocol/limits.ts';
 import { ControlError } from '../error.ts';
 
 /**
- * Files by their digest, on disk: `blobs/sha256/ab/<hex>`, and `<hex>.part` while one arrives. A
- * file without `.part` is complete and was verified. No name that a client chose is part of a path:
+ * Files by their digest, on disk: `blobs/sha256/ab/<hex>`, `<hex>.part` while one arrives, and
+ * `<hex>.chunks`, the index of its chunks. A file without an ending is complete and was verified. No name that a client chose is part of a path:
  * only the 64 hex digits of a digest that passed its schema.
  */
 export class Blobs {
@@ -117,8 +116,31 @@ export class Blobs {
   }
 
   /** Bytes `first` to `last` (both included) of a complete file. */
-  stream(digest: Digest, first: number, last: number): Readable {
+  stream(digest: Digest, first: number, last: number): ReadStream {
     return createReadStream(this.#path(digest), { start: first, end: last });
+  }
+
+  /** Bytes of the chunk index beside a complete file; null when it has not been made. */
+  async indexSize(digest: Digest): Promise<number | null> {
+    return sizeOf(`${this.#path(digest)}.chunks`);
+  }
+
+  streamIndex(digest: Digest): ReadStream {
+    return createReadStream(`${this.#path(digest)}.chunks`);
+  }
+
+  /** Puts a chunk index beside a complete file: all of it, or nothing. */
+  async writeIndex(digest: Digest, index: Uint8Array): Promise<void> {
+    const path = `${this.#path(digest)}.chunks`;
+    const handle = await open(`${path}.tmp`, 'w', 0o600);
+    try {
+      await writeFully(handle, index);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(`${path}.tmp`, path);
+    await syncDirectory(join(path, '..'));
   }
 
   /** A complete file of at most `maxBytes`; throws 'artifact-missing' or 'too-large'. */

@@ -118,3 +118,31 @@ describe('LINK-6: plain http to a control plane', () => {
     );
   });
 });
+
+describe('what models may take of disk and line', () => {
+  it('is 20 GiB, two downloads at a time, as fast as they come, and 512 MiB stay free', () => {
+    const GIB = 2 ** 30;
+    expect(readAgentConfig([], {}).artifacts).toEqual({
+      ...{ quotaBytes: 20 * GIB, reserveBytes: GIB / 2, concurrent: 2, bytesPerSecond: null },
+    });
+    const rate = ['--downloads', '16', '--download-rate', '64'];
+    const argv = ['--artifact-quota', '1', '--disk-reserve', '0', ...rate];
+    expect(readAgentConfig(argv, {}).artifacts).toEqual({
+      ...{ quotaBytes: GIB, reserveBytes: 0, concurrent: 16, bytesPerSecond: 65_536 },
+    });
+    expect(readAgentConfig(['--download-rate', 'off'], {}).artifacts.bytesPerSecond).toBeNull();
+  });
+
+  it.each([
+    ['--artifact-quota', '0', '1 to 1048576'],
+    ['--disk-reserve', '-1', '0 to 1073741824'],
+    ['--downloads', '17', '1 to 16'],
+    ['--downloads', '0', '1 to 16'],
+    ['--download-rate', '63', '64 to 1073741824'],
+    ['--download-rate', 'fast', '64 to 1073741824'],
+  ])('is refused as %s %s, and in the usage', (flag, text, bounds) => {
+    const told = `${flag} is "${text}"; it must be an integer from ${bounds}`;
+    expect(() => readAgentConfig([`${flag}=${text}`], {})).toThrow(told);
+    expect(AGENT_USAGE).toContain(flag);
+  });
+});

@@ -82,6 +82,7 @@ test('the command line', () => {
   expect(parseControlConfig(['--data', '/d', '--port', '0', '--allow-host', 'a.example'])).toEqual({
     dataDir: '/d',
     keepWindowsMs: 14 * 86_400_000,
+    maxDownloads: 64,
     allowNetworks: [],
     host: '127.0.0.1',
     port: 0,

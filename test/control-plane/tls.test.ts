@@ -10,7 +10,8 @@ import { Identity } from '../../agent/link/identity.ts';
 import { Link } from '../../agent/link/link.ts';
 import { Outbox } from '../../agent/link/outbox.ts';
 import { TrustStore } from '../../agent/link/trust-store.ts';
-import { fetchArtifact } from '../../agent/store/fetch.ts';
+import { realDisk } from '../../agent/store/disk.ts';
+import { fetchWhole } from '../../agent/store/fetch.ts';
 import { Client } from '../../control-plane/cli/client.ts';
 import { type ControlPlane, startControlPlane } from '../../control-plane/main.ts';
 import { Authority, type CertificateFiles } from '../support/certificates.ts';
@@ -91,13 +92,15 @@ it('LINK-6: an agent joins over TLS with the authority that it was given, and do
   const before = globalAgent.options.ca;
   try {
     const fetched = () =>
-      fetchArtifact(
-        { url: control.url, token },
-        DIGEST,
-        1,
-        join(folder, 'part'),
-        new AbortController().signal,
-      );
+      fetchWhole({
+        disk: realDisk,
+        source: { url: control.url, token },
+        digest: DIGEST,
+        sizeBytes: 1,
+        maxBytes: 1,
+        partPath: join(folder, 'part'),
+        signal: new AbortController().signal,
+      });
     await expect(fetched()).rejects.toThrow(/self-signed|unable to verify|unable to get/);
     globalAgent.options.ca = await readFile(authority.ca);
     await expect(fetched()).rejects.toThrow('answered 403');

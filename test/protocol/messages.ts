@@ -206,6 +206,20 @@ const anyLedger = fc.record({
   outbox: fc.record({ pending: fc.nat(), dropped: fc.nat(), coarsened: fc.nat() }),
 });
 
+const anyProgress = fc.record({
+  kind: fc.constant('progress' as const),
+  at: anyTime,
+  downloads: fc.array(
+    fc.record({
+      manifest: anyDigest,
+      digest: anyDigest,
+      doneBytes: fc.nat(),
+      totalBytes: fc.nat(),
+    }),
+    { maxLength: 16 },
+  ),
+});
+
 export const anyUp: Record<UpMessage['kind'], fc.Arbitrary<UpMessage>> = {
   hello: anyHello,
   report: anyReport,
@@ -213,6 +227,7 @@ export const anyUp: Record<UpMessage['kind'], fc.Arbitrary<UpMessage>> = {
   event: anyEvent,
   result: anyResult,
   ledger: anyLedger,
+  progress: anyProgress,
 };
 
 export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {

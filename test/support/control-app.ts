@@ -51,7 +51,10 @@ export class ControlApp {
   }
 
   /** `allowNetworks`: where its alerts may go besides public addresses. */
-  static async open(allowNetworks: readonly string[] = []): Promise<ControlApp> {
+  static async open(
+    allowNetworks: readonly string[] = [],
+    maxDownloads?: number,
+  ): Promise<ControlApp> {
     const dir = await mkdtemp(join(tmpdir(), 'driftline-control-'));
     const store = await Store.open(dir);
     const trust = await Trust.open(store, dir, Date.now());
@@ -66,7 +69,7 @@ export class ControlApp {
     const publicUrl = () => 'http://driftline.test';
     const notify = await startNotify({ store, dataDir: dir, log, now, allowNetworks, publicUrl });
     const parts = { ...hub, notify, store, blobs, key, trust };
-    const api = createApp({ ...parts, hostNames, log, now, stopping });
+    const api = createApp({ ...parts, hostNames, log, now, stopping, maxDownloads });
     const tokens = new Map<Role, string>();
     for (const role of ['admin', 'operator', 'viewer'] as const) {
       const made = await store.write((tx) => createToken(tx, role, role, Date.now()));

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ModelFiles } from '../../agent/engine/messages.ts';
 import type { EnginePool } from '../../agent/engine/pool/pool.ts';
@@ -15,6 +15,8 @@ import { TestPool } from './engine-pool.ts';
 import { writeSlowModel } from './slow-model.ts';
 
 const CORES = 4;
+/** Of a test, which has less than a host. */
+const PATIENCE_MS = 50;
 
 /** Writes the versions that are on a host's disk, in their order from 1 on. */
 export type WriteVersions = (folder: string) => Promise<readonly ModelFiles[]>;
@@ -55,8 +57,10 @@ export class TestHost {
     this.convergence = new Convergence({
       pool: test.pool,
       restraints: this.restraints,
-      shelf: new VersionShelf(artifacts, (manifest, { code }) =>
-        this.events.push(`${code} ${manifest}`),
+      shelf: new VersionShelf(
+        artifacts,
+        (manifest, { code }) => this.events.push(`${code} ${manifest}`),
+        { patienceMs: PATIENCE_MS, onLate: () => this.convergence.arrived() },
       ),
       memory: new ServingMemory(new DesiredStore(test.folder)),
       ...{ engines: 1, cores: CORES, repositoryControl: false },
@@ -138,6 +142,11 @@ export class TestHost {
     }
   }
 
+  /** Takes a version off its disk. */
+  async forget({ manifestPath, modelPath }: ModelFiles): Promise<void> {
+    for (const path of [manifestPath, modelPath]) await rm(await shelved(this.test.folder, path));
+  }
+
   async stop(): Promise<void> {
     this.convergence.stop();
     await this.test.stop();
@@ -147,11 +156,16 @@ export class TestHost {
 /** Puts a version's files where the artifact store looks for them. */
 async function shelve(folder: string, { manifestPath, modelPath }: ModelFiles): Promise<void> {
   for (const path of [manifestPath, modelPath]) {
-    const hex = createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex');
-    const to = join(folder, 'artifacts', 'sha256', hex.slice(0, 2), hex);
+    const to = await shelved(folder, path);
     await mkdir(dirname(to), { recursive: true });
     await copyFile(path, to);
   }
+}
+
+/** Where the artifact store has a copy of this file. */
+async function shelved(folder: string, path: string): Promise<string> {
+  const hex = createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+  return join(folder, 'artifacts', 'sha256', hex.slice(0, 2), hex);
 }

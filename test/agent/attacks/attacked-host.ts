@@ -12,6 +12,8 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { pino } from 'pino';
 import type { AgentConfig } from '../../../agent/config.ts';
+import { DEFAULT_BOUNDS } from '../../../agent/store/download-limits.ts';
+import { DEFAULT_ROOM } from '../../../agent/store/room.ts';
 import { Supervisor } from '../../../agent/supervisor.ts';
 import { sealDesired } from '../../../control-plane/rollout/sign-batch.ts';
 import type { DesiredMessage, DesiredState } from '../../../protocol/desired.ts';
@@ -106,6 +108,7 @@ export class AttackedHost {
         engines: 1,
         cores: 1,
         maxBodyBytes: 1 << 20,
+        artifacts: { ...DEFAULT_ROOM, ...DEFAULT_BOUNDS },
         logLevel: 'silent',
       },
       ...more,

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { DesiredStore } from '../../../agent/rollout/desired-store.ts';
+import { ArtifactServer } from '../../support/artifact-server.ts';
 import { TestHost } from '../../support/convergence.ts';
 import { SLOW_SIZE } from '../../support/slow-model.ts';
 import { until } from '../../support/stack.ts';
@@ -73,6 +75,44 @@ describe('a version that kills its engine three times', () => {
     for (let k = 0; k < 3; k += 1) await dieComputing('slow');
     expect(await answering()).toBe(1);
     expect(host.events).toEqual([]);
+  });
+});
+
+describe('DOWNLOAD-3: a version that is long in coming', () => {
+  it('holds up no other deployment, and is served once it has come', async () => {
+    const server = await new ArtifactServer().start();
+    const held: (() => void)[] = [];
+    server.intercept = (req, res) => {
+      held.push(() => server.answer(req, res));
+      return true;
+    };
+    host = await TestHost.start({ source: () => server.source });
+    await host.want(stable(1));
+    const [one, two] = host.versions;
+    for (const path of [two.manifestPath, two.modelPath]) server.put(await readFile(path));
+    await host.forget(two);
+    const arm = { arm: 'stable' as const, model: 'slow', share: 1 };
+    const deployment = { windowMs: 60_000, serving: {}, monitoring: {} };
+    const desired = {
+      ...{ agent: `agt_${'0'.repeat(24)}`, generation: 9, issuedAt: 0 },
+      expiresAt: Date.now() + 3_600_000,
+      deployments: [
+        { name: 'slow', ...deployment, arms: [{ ...arm, version: 2, manifest: two.manifest }] },
+        { name: 'other', ...deployment, arms: [{ ...arm, version: 1, manifest: one.manifest }] },
+      ],
+    };
+    await host.convergence.want({ desired, unreleased: [] });
+    expect([await answering('other'), await answering('slow')]).toEqual([1, 1]);
+    const states = host.report?.deployments.map(({ arms }) => [arms[0].version, arms[0].state]);
+    expect(states).toEqual([
+      [2, 'fetching'],
+      [1, 'serving'],
+    ]);
+    server.intercept = () => false;
+    for (const go of held) go();
+    await host.reported(2, 'serving');
+    expect(await answering('slow')).toBe(2);
+    await server.stop();
   });
 });
 

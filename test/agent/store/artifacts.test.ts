@@ -73,6 +73,14 @@ describe('the artifact store', () => {
     expect(asked).toBe(3);
   });
 
+  it('ARTIFACT-7: has one download of what two callers want at once', async () => {
+    const store = new ArtifactStore(folder);
+    const both = [1, 2].map(() => store.ensure(digestOf(manifest), source, never));
+    const [first, second] = await Promise.all(both);
+    expect(second).toEqual(first);
+    expect(asked).toBe(3);
+  });
+
   it('MANIFEST-3: gives the graph of a pipeline where the model of others is', async () => {
     const graph = Buffer.from('{"schema":1,"nodes":{}}');
     const listing = document([file('pipeline', graph)]);
@@ -98,6 +106,10 @@ describe('the artifact store', () => {
     await writeFile(modelPath, 'something else');
     expect(await codeOf(new ArtifactStore(folder), digestOf(manifest), null)).toBe(
       'artifact-corrupt',
+    );
+    // Said once: a rotten disk is no reason to refuse the version for good.
+    expect(await codeOf(new ArtifactStore(folder), digestOf(manifest), null)).toBe(
+      'artifact-unavailable',
     );
     expect(await codeOf(new ArtifactStore(folder), digestOf(manifest), source)).toBe('ready');
     expect(await readFile(modelPath)).toEqual(model);

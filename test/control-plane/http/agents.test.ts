@@ -1,8 +1,13 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AgentView } from '../../../control-plane/http/agents.ts';
 import { insertAgent } from '../../../control-plane/store/agents.ts';
+import { versions } from '../../../control-plane/store/schema.ts';
 import { fingerprintOf } from '../../../protocol/signing.ts';
-import { ControlApp } from '../../support/control-app.ts';
+import { ControlApp, pushExample } from '../../support/control-app.ts';
+import { LinkAgent } from '../../support/link-agent.ts';
 
 const AGENT = `agt_${'7'.repeat(24)}`;
 const PATH = `/api/v1/agents/${AGENT}`;
@@ -48,6 +53,33 @@ test('labels are given as a whole, and those that a host says of itself stay its
   expect([claimed.status, claimed.body.detail]).toEqual([400, expect.stringContaining('self.')]);
   const token = await ask('POST', '/api/v1/join-tokens', { labels: { 'self.x': 'y' } });
   expect(token.status).toBe(400);
+});
+
+test('PROGRESS-2: what a linked host downloads is shown, by the name of the version', async () => {
+  await pushExample(app, 'v1');
+  const [row] = await app.store.read.select().from(versions);
+  const server = createServer();
+  server.on('upgrade', (request, socket, head) => app.hub.handleUpgrade(request, socket, head));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const made = await app.ask('POST', '/api/v1/join-tokens', { json: {} });
+  const { token } = (await made.json()) as { token: string };
+  const agent = await LinkAgent.create();
+  await agent.join(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/link`, token);
+  const path = `/api/v1/agents/${agent.id}`;
+  expect((await ask('GET', path)).body.downloads).toEqual([]);
+  const other = `sha256:${'9'.repeat(64)}`;
+  const downloads = [row.manifest, other].map((manifest) => ({
+    ...{ manifest, digest: other, doneBytes: 1, totalBytes: 4 },
+  }));
+  agent.send({ kind: 'progress', at: 0, downloads });
+  while (app.hub.fleet.downloads(agent.id ?? '').length === 0) await new Promise(setImmediate);
+  expect((await ask('GET', path)).body.downloads).toEqual([
+    { ...downloads[0], version: 'mortgage@1' },
+    { ...downloads[1], version: null },
+  ]);
+  await agent.cut();
+  server.close();
 });
 
 test('a key of a host that is away is not rotated', async () => {

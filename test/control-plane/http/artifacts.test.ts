@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseRange } from '../../../control-plane/http/byte-range.ts';
+import { MIN_CHUNKED_BYTES, parseChunkIndex } from '../../../protocol/chunk-index.ts';
 import { ControlApp, digestOf } from '../../support/control-app.ts';
 
 const BYTES = Uint8Array.from({ length: 1000 }, (_, at) => at % 251);
@@ -96,3 +97,29 @@ test.each(['sha256:..', '..%2f..%2fsigning-key.json', `sha256:${'F'.repeat(64)}`
     expect(response.status).toBe(400);
   },
 );
+
+test('CHUNK-3: the chunks of a file are told, of one that is not here, not; and made once', async () => {
+  const bytes = Uint8Array.from({ length: 300_000 }, (_, at) => (at * at) % 251);
+  const digest = await app.upload(bytes);
+  const path = `/api/v1/artifacts/${digest}/chunks`;
+  // Too short to be cut when it is pushed: the first who asks has it made, the others wait for it.
+  expect(await app.blobs.indexSize(digest)).toBeNull();
+  const answers = await Promise.all([1, 2, 3].map(() => app.ask('GET', path)));
+  for (const answer of answers) {
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/json']);
+    const text = new Uint8Array(await answer.arrayBuffer());
+    expect(text.length).toBe(Number(answer.headers.get('content-length')));
+    const { chunks } = parseChunkIndex(text, digest, bytes.length);
+    let at = 0;
+    for (const chunk of chunks) {
+      expect(digestOf(bytes.subarray(at, at + chunk.sizeBytes))).toBe(chunk.digest);
+      at += chunk.sizeBytes;
+    }
+    expect(at).toBe(bytes.length);
+  }
+  expect((await app.ask('HEAD', path)).status).toBe(200);
+  const missing = `/api/v1/artifacts/${digestOf(new Uint8Array([9]))}/chunks`;
+  expect((await app.ask('GET', missing)).status).toBe(404);
+  const large = await app.upload(new Uint8Array(MIN_CHUNKED_BYTES));
+  expect(await app.blobs.indexSize(large)).toBeGreaterThan(0);
+});

@@ -20,6 +20,31 @@ async function refusedWith(agent: LinkAgent): Promise<string> {
   return agent.last('refused').code;
 }
 
+describe('PROGRESS-2: what a host downloads', () => {
+  const digest = `sha256:${'4'.repeat(64)}`;
+  const half = { manifest: digest, digest, doneBytes: 50, totalBytes: 100 };
+
+  it('is known as it was said last, until it is over or the host is away', async () => {
+    const agent = await control.agent();
+    const id = agent.id ?? '';
+    const said = async (downloads: (typeof half)[]) => {
+      agent.send({ kind: 'progress', at: 0, downloads });
+      while (control.hub.fleet.downloads(id).length !== downloads.length) {
+        await new Promise(setImmediate);
+      }
+    };
+    await said([half]);
+    expect(control.hub.fleet.downloads(id)).toEqual([half]);
+    await said([]);
+    await said([half]);
+    await agent.cut();
+    while (control.hub.fleet.connected().has(id)) await new Promise(setImmediate);
+    expect(control.hub.fleet.downloads(id)).toEqual([]);
+    await agent.join(control.url, null);
+    expect(control.hub.fleet.downloads(id)).toEqual([]);
+  });
+});
+
 describe('joining', () => {
   it('gives an id, a signed document and a download token for a join token', async () => {
     const agent = await control.agent('edge-1');

@@ -21,6 +21,7 @@ const event: fc.Arbitrary<SessionEvent> = fc.constantFrom<SessionEvent>(
   { kind: 'event' },
   { kind: 'result' },
   { kind: 'ledger' },
+  { kind: 'progress' },
   accepted,
   { kind: 'denied', code: 'bad-proof' },
   { kind: 'malformed', code: 'bad-frame' },

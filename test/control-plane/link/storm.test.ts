@@ -83,7 +83,12 @@ describe('a host that does not read', () => {
     const deps: SessionDeps = {
       ...{ key, roots: [], helloTimeoutMs: 60_000, pingIntervalMs: 60_000 },
       ...{ onJoined: never, onHeld: never, onReport: never, onTelemetry: never, onEvent: never },
-      ...{ onResult: () => undefined, onLedger: () => undefined, onFailure: () => undefined },
+      ...{
+        onResult: () => undefined,
+        onLedger: () => undefined,
+        onProgress: () => undefined,
+        onFailure: () => undefined,
+      },
       admit: async () => ({ kind: 'denied', code: 'bad-proof', detail: 'nobody is admitted here' }),
       onClosed: (_, code) => closed.push(code),
     };
