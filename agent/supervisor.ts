@@ -25,8 +25,9 @@ import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { type ModelShelf, openShelf } from './model-shelf.ts';
 import { Convergence } from './rollout/convergence.ts';
-import { DesiredGate, Equivocation } from './rollout/desired-gate.ts';
+import { DesiredGate } from './rollout/desired-gate.ts';
 import { DesiredStore } from './rollout/desired-store.ts';
+import { DocumentQueue } from './rollout/document-queue.ts';
 import { ExpiryWatch } from './rollout/expiry-watch.ts';
 import { RestraintDesk } from './rollout/restraint-desk.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
@@ -75,13 +76,12 @@ export class Supervisor {
   readonly #restraints: RestraintDesk;
   readonly #models: ModelShelf;
   readonly #convergence: Convergence;
+  readonly #documents: DocumentQueue;
   readonly #commands: CommandRunner;
   readonly #link: Link | null;
   #metrics: MetricsServer | null = null;
   #servingUrl: string | null = null;
   #downloadToken: string | null = null;
-  #accepting: Promise<void> = Promise.resolve();
-  #stopping = false;
 
   static async create(
     config: AgentConfig,
@@ -163,6 +163,14 @@ export class Supervisor {
     this.#restraints = this.#createRestraints();
     this.#models = this.#openShelf();
     this.#convergence = this.#createConvergence();
+    this.#documents = new DocumentQueue({
+      gate: this.#gate,
+      convergence: this.#convergence,
+      restraints: this.#restraints,
+      expiry: this.#expiry,
+      onEvent: (name, detail) => this.#event(name, detail),
+      log: (level, message, detail) => log[level](detail, message),
+    });
     this.#accounts = new Accounts({
       ledger,
       pool: this.#pool,
@@ -272,8 +280,8 @@ export class Supervisor {
       },
       serving: () => this.#servingUrl,
       generation: () => this.#convergence.generation,
-      onDesired: (message) => this.#enqueueDesired(message),
-      onLease: (message) => this.#enqueueLease(message),
+      onDesired: (message) => this.#documents.desired(message),
+      onLease: (message) => this.#documents.lease(message),
       onClock: (serverTimeMs, agoMs) => this.#restraints.welcomed(serverTimeMs, agoMs),
       onCommand: (message) => this.#commands.run(message),
       onToken: (token) => {
@@ -322,39 +330,6 @@ export class Supervisor {
     await this.#convergence.restore(lastGood, desired);
   }
 
-  /** Desired states are accepted one after another, in the order in which they came. */
-  #enqueueDesired(message: DesiredMessage): void {
-    this.#accepting = this.#accepting
-      .then(() => this.#accept(message))
-      .catch((error: unknown) => {
-        this.#log.warn({ reason: messageOf(error) }, 'desired state refused');
-        const name = error instanceof Equivocation ? 'equivocation' : 'desired-refused';
-        this.#event(name, messageOf(error));
-      });
-  }
-
-  /** Behind the documents that came before it: it renews what the newest of them says. */
-  #enqueueLease(message: LeaseMessage): void {
-    this.#accepting = this.#accepting
-      .then(() => this.#gate.renewal(message))
-      .then((renewal) => this.#restraints.renewed(renewal, this.#convergence.settled))
-      .catch((error: unknown) => {
-        this.#log.warn({ reason: messageOf(error) }, 'renewal of leases refused');
-      });
-  }
-
-  async #accept(message: DesiredMessage): Promise<void> {
-    if (this.#stopping) return;
-    const taken = await this.#gate.take(message);
-    if (taken === null) {
-      this.#convergence.report();
-      return;
-    }
-    this.#expiry.follow(taken.accepted.desired);
-    void this.#convergence.want(taken.accepted);
-    await taken.saved;
-  }
-
   #engineDied(death: EngineDeath): void {
     const { ordinal, pid, cause, computing, computedLast } = death;
     const detail = `engine ${ordinal} (pid ${pid}) ended: ${cause}`;
@@ -392,7 +367,7 @@ export class Supervisor {
 
   /** Engines drain first, so that their last windows are on disk before the link goes. */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#documents.stop();
     this.#convergence.stop();
     this.#expiry.stop();
     this.#commands.stop();
