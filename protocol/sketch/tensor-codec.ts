@@ -86,7 +86,8 @@ function readTensor(reader: ByteReader, maxBins: number, name: string): TensorSk
     MAX_CENTROID_COUNTS,
     `${name}.centroids`,
   );
-  const { counts, total } = readCounts(reader, cells, `${name}.centroids`);
+  const counts = new Float64Array(cells);
+  const total = readCounts(reader, counts, `${name}.centroids`);
   if (total > rows) {
     throw new SketchError('format', `${name}: ${total} rows at centroids, ${rows} looked at`);
   }
