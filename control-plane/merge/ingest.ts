@@ -2,13 +2,14 @@ import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
-import { findAgent } from '../store/agents.ts';
-import { isAssigned } from '../store/assignments.ts';
+import { revocationsOf } from '../store/agents.ts';
+import { type Assignment, assignedOf } from '../store/assignments.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
 import { HOUR_MS, markDue, type RollupKey } from '../store/rollups.ts';
 import {
+  bootOf,
   type Committed,
   commitTelemetry,
   type Folded,
@@ -153,21 +154,22 @@ export class Ingest {
       (item) => item.deployment,
       (name) => findDeployment(store.read, name),
     );
-    const agents = await this.#lookUp(
-      items,
-      (item) => item.agentId,
-      (id) => findAgent(store.read, id),
+    const revoked = await revocationsOf(store.read, [
+      ...new Set(items.map((item) => item.agentId)),
+    ]);
+    const pairs = [...new Map(items.map((item) => [pairOf(item), item])).values()];
+    const named = await assignedOf(
+      store.read,
+      pairs.map(({ agentId, deployment }) => ({ agentId, deployment })),
     );
-    const assigned = await this.#lookUp(items, pairOf, async (_, { agentId, deployment }) =>
-      (await isAssigned(store.read, agentId, deployment)) ? true : null,
-    );
+    const assigned = new Set(named.map(pairOf));
     const at = now();
     return (item) => {
       const { deployment, manifest, agentId, windowStartMs } = item;
       if (!deployments.has(deployment)) {
         return refused('unknown-deployment', `no deployment "${deployment}"`);
       }
-      const revokedAt = agents.get(agentId)?.revokedAt ?? null;
+      const revokedAt = revoked.get(agentId) ?? null;
       if (revokedAt !== null) {
         return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
       }
@@ -185,11 +187,11 @@ export class Ingest {
   async #lookUp<T>(
     items: readonly TelemetryItem[],
     keyOf: (item: TelemetryItem) => string,
-    find: (key: string, item: TelemetryItem) => Promise<T | null>,
+    find: (key: string) => Promise<T | null>,
   ): Promise<Map<string, T>> {
     const found = new Map<string, T>();
-    for (const [key, item] of new Map(items.map((each) => [keyOf(each), each]))) {
-      const value = await find(key, item);
+    for (const key of new Set(items.map(keyOf))) {
+      const value = await find(key);
       if (value !== null) found.set(key, value);
     }
     return found;
@@ -231,10 +233,6 @@ function add(stored: Folded | null, window: WindowSketch, came: Uint8Array): Sum
   }
 }
 
-function pairOf({ agentId, deployment }: TelemetryItem): string {
+function pairOf({ agentId, deployment }: Assignment): string {
   return `${agentId} ${deployment}`;
-}
-
-function bootOf({ agentId, boot }: TelemetryItem): string {
-  return `${agentId} ${boot}`;
 }

@@ -1,4 +1,4 @@
-import { eq, gt } from 'drizzle-orm';
+import { eq, gt, inArray } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -56,6 +56,18 @@ export async function updateAgent(
 export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | null> {
   const [row] = await db.select().from(agents).where(eq(agents.id, id));
   return row ?? null;
+}
+
+/** When each of them was revoked, null where it was not; of those that are known. */
+export async function revocationsOf(
+  db: Reader,
+  ids: readonly AgentId[],
+): Promise<Map<AgentId, number | null>> {
+  const rows = await db
+    .select({ id: agents.id, revokedAt: agents.revokedAt })
+    .from(agents)
+    .where(inArray(agents.id, [...ids]));
+  return new Map(rows.map(({ id, revokedAt }) => [id, revokedAt]));
 }
 
 export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise<AgentRow | null> {

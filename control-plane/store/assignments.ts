@@ -1,4 +1,4 @@
-import { and, eq } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { assignments } from './schema.ts';
@@ -30,4 +30,15 @@ export async function isAssigned(
     .from(assignments)
     .where(and(eq(assignments.agentId, agentId), eq(assignments.deployment, deployment)));
   return row !== undefined;
+}
+
+/** Those of the pairs that documents name or named. At most `ROWS_PER_INSERT` of them. */
+export async function assignedOf(db: Reader, pairs: readonly Assignment[]): Promise<Assignment[]> {
+  if (pairs.length === 0) return [];
+  const keys = pairs.map(({ agentId, deployment }) => sql`(${agentId}, ${deployment})`);
+  const key = sql`(${assignments.agentId}, ${assignments.deployment})`;
+  return db
+    .select()
+    .from(assignments)
+    .where(sql`${key} in (values ${sql.join(keys, sql`, `)})`);
 }

@@ -41,6 +41,9 @@ export interface Committed {
  * Merges a group of items exactly once each: an item at or below its boot's cursor is skipped, all
  * others are folded and their cursor moves, together or not at all. Items of one boot must come in
  * the order of their sequence. Acknowledge only after the surrounding transaction has committed.
+ *
+ * Four statements for a group, and not for an item: what is stored is read once, folded in memory and written once. So
+ * a group is bounded by its caller (13 values an item, and SQLite takes 32,766).
  */
 export async function commitTelemetry(
   tx: Transaction,
@@ -50,13 +53,28 @@ export async function commitTelemetry(
 ): Promise<Committed> {
   const merged: TelemetryItem[] = [];
   const refused: TelemetryItem[] = [];
+  const seen = await cursorsOf(tx, items);
+  const fresh: TelemetryItem[] = [];
   for (const item of items) {
-    if (item.sequence <= (await cursorOf(tx, item.agentId, item.boot))) continue;
-    await setCursor(tx, item, now);
-    const folded = await foldInto(tx, item, fold, now);
-    (folded ? merged : refused).push(item);
+    const boot = bootOf(item);
+    if (item.sequence <= (seen.get(boot)?.sequence ?? 0)) continue;
+    const { agentId, sequence } = item;
+    seen.set(boot, { agentId, boot: item.boot, sequence, updatedAt: now });
+    fresh.push(item);
   }
-  return { merged, refused, duplicates: items.length - merged.length - refused.length };
+  const rows = await rowsOf(tx, fresh);
+  const changed = new Map<string, WindowRow>();
+  for (const item of fresh) {
+    const place = placeOf(item);
+    const row = foldInto(rows.get(place), item, fold, now);
+    (row === null ? refused : merged).push(item);
+    if (row === null) continue;
+    rows.set(place, row);
+    changed.set(place, row);
+  }
+  await putCursors(tx, fresh.length === 0 ? [] : [...seen.values()]);
+  await putRows(tx, [...changed.values()]);
+  return { merged, refused, duplicates: items.length - fresh.length };
 }
 
 /** Highest sequence merged of one start of an agent; 0 when none. */
@@ -68,51 +86,109 @@ export async function cursorOf(db: Reader, agentId: AgentId, boot: BootId): Prom
   return row?.sequence ?? 0;
 }
 
-async function setCursor(tx: Transaction, item: TelemetryItem, now: number): Promise<void> {
-  const { agentId, boot, sequence } = item;
+type Cursor = typeof cursors.$inferSelect;
+
+async function cursorsOf(
+  tx: Transaction,
+  items: readonly TelemetryItem[],
+): Promise<Map<string, Cursor>> {
+  const boots = [...new Map(items.map((item) => [bootOf(item), item])).values()];
+  if (boots.length === 0) return new Map();
+  const keys = boots.map(({ agentId, boot }) => sql`(${agentId}, ${boot})`);
+  const found = await tx
+    .select()
+    .from(cursors)
+    .where(sql`(${cursors.agentId}, ${cursors.boot}) in (values ${sql.join(keys, sql`, `)})`);
+  return new Map(found.map((cursor) => [bootOf(cursor), cursor]));
+}
+
+async function putCursors(tx: Transaction, rows: readonly Cursor[]): Promise<void> {
+  if (rows.length === 0) return;
   await tx
     .insert(cursors)
-    .values({ agentId, boot, sequence, updatedAt: now })
+    .values([...rows])
     .onConflictDoUpdate({
       target: [cursors.agentId, cursors.boot],
-      set: { sequence, updatedAt: now },
+      set: { sequence: sql`excluded.sequence`, updatedAt: sql`excluded.updated_at` },
     });
 }
 
-async function foldInto(
+async function rowsOf(
   tx: Transaction,
+  items: readonly TelemetryItem[],
+): Promise<Map<string, WindowRow>> {
+  const places = [...new Map(items.map((item) => [placeOf(item), item])).values()];
+  if (places.length === 0) return new Map();
+  const keys = places.map(
+    ({ deployment, manifest, arm, windowStartMs, agentId }) =>
+      sql`(${deployment}, ${manifest}, ${arm}, ${windowStartMs}, ${agentId})`,
+  );
+  const key = sql`(${windows.deployment}, ${windows.manifest}, ${windows.arm}, ${windows.windowStartMs}, ${windows.agentId})`;
+  const found = await tx
+    .select()
+    .from(windows)
+    .where(sql`${key} in (values ${sql.join(keys, sql`, `)})`);
+  return new Map(found.map((row) => [placeOf(row), row]));
+}
+
+/** The row after the item; null: it can't be merged. */
+function foldInto(
+  stored: WindowRow | undefined,
   item: TelemetryItem,
   fold: Fold,
   now: number,
-): Promise<boolean> {
-  const { deployment, manifest, arm, windowStartMs, windowMs, agentId, windows: parts } = item;
-  const key = and(
-    eq(windows.deployment, deployment),
-    eq(windows.manifest, manifest),
-    eq(windows.arm, arm),
-    eq(windows.windowStartMs, windowStartMs),
-    eq(windows.agentId, agentId),
-  );
-  const [stored] = await tx.select().from(windows).where(key);
+): WindowRow | null {
   const folded = fold(stored ?? null, item);
-  if (folded === null) return false;
+  if (folded === null) return null;
+  const { deployment, manifest, arm, windowStartMs, agentId } = item;
   const { requests, rows, errors, body } = folded;
-  const content = { requests, rows, errors, body, updatedAt: now };
-  if (stored === undefined) {
-    const place = { deployment, manifest, arm, windowStartMs, windowMs, agentId };
-    await tx.insert(windows).values({ ...place, ...content, parts });
-  } else {
-    await tx
-      .update(windows)
-      .set({
-        ...content,
-        parts: stored.parts + parts,
-        // A coarser one that begins at the same time covers more of it.
-        windowMs: Math.max(stored.windowMs, windowMs),
-      })
-      .where(key);
-  }
-  return true;
+  return {
+    ...{ deployment, manifest, arm, windowStartMs, agentId },
+    ...{ requests, rows, errors, body, updatedAt: now },
+    parts: (stored?.parts ?? 0) + item.windows,
+    // A coarser one that begins at the same time covers more of it.
+    windowMs: Math.max(stored?.windowMs ?? 0, item.windowMs),
+  };
+}
+
+async function putRows(tx: Transaction, rows: readonly WindowRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await tx
+    .insert(windows)
+    .values([...rows])
+    .onConflictDoUpdate({
+      target: [
+        windows.deployment,
+        windows.manifest,
+        windows.arm,
+        windows.windowStartMs,
+        windows.agentId,
+      ],
+      set: {
+        windowMs: sql`excluded.window_ms`,
+        parts: sql`excluded.parts`,
+        requests: sql`excluded.requests`,
+        rows: sql`excluded.rows`,
+        errors: sql`excluded.errors`,
+        body: sql`excluded.body`,
+        updatedAt: sql`excluded.updated_at`,
+      },
+    });
+}
+
+/** Texts that differ where the keys do: names of deployments and arms hold no space. */
+export function bootOf({ agentId, boot }: Pick<Cursor, 'agentId' | 'boot'>): string {
+  return `${agentId} ${boot}`;
+}
+
+function placeOf({
+  deployment,
+  manifest,
+  arm,
+  windowStartMs,
+  agentId,
+}: Pick<WindowRow, 'deployment' | 'manifest' | 'arm' | 'windowStartMs' | 'agentId'>): string {
+  return `${deployment} ${manifest} ${arm} ${windowStartMs} ${agentId}`;
 }
 
 /** Rows whose window starts in [fromMs, toMs), oldest first; of one version when `manifest` is given. */

@@ -52,7 +52,8 @@ const FIRST_VERSION = 1;
 
 /**
  * What a decoder takes. A window decodes to at most 16 bytes × maxFeatures × maxBins, whatever
- * its bytes say (16 MiB with the defaults), and 16 KiB of latency; sections to at most 6 MiB more.
+ * its bytes say (16 MiB with the defaults), and 32 KiB more, latency among it;
+ * sections to at most 6 MiB more.
  * A numeric feature of 32 bins, 195 bytes encoded, is 512 bytes of counts and sums.
  */
 export interface WindowLimits {

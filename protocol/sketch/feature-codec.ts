@@ -76,7 +76,7 @@ function readUnnamed(reader: ByteReader, maxBins: number, format: 1 | 2): Featur
   const other = reader.count(kind === NUMERIC ? 'nonFinite' : 'unseen');
   const cells = reader.count('cells');
   if (cells > maxBins) throw new SketchError('limit', `${cells} cells, at most ${maxBins}`);
-  const counts = new Float64Array(cells);
+  const counts = reader.cells(cells);
   const total = readCounts(reader, counts, 'counts', format === 1 ? 'plain' : 'near');
   if (kind === CATEGORICAL) {
     return { kind: 'categorical', missing, unseen: other, counts } satisfies CategoricalSketch;
@@ -167,7 +167,7 @@ function readSums(
   moments: Moments,
   format: 1 | 2,
 ): Float64Array {
-  const sums = new Float64Array(counts.length);
+  const sums = reader.cells(counts.length);
   const sigma = Math.sqrt(variance(moments));
   const { mean, min, max } = moments;
   for (let k = 0; k < counts.length; k += 1) {

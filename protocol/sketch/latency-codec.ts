@@ -17,7 +17,7 @@ export function writeLatency(writer: ByteWriter, latency: LatencySketch, name: s
 
 /** @throws SketchError `truncated` or `format` */
 export function readLatency(reader: ByteReader, name: string): LatencySketch {
-  const counts = new Float64Array(LATENCY_BUCKETS);
+  const counts = reader.cells(LATENCY_BUCKETS);
   const total = readCounts(reader, counts, name);
   if (total === 0) return { count: 0, sumUs: 0, maxUs: 0, counts };
   const sumUs = reader.float64(`${name}.sumUs`);
