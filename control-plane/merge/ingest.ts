@@ -9,12 +9,12 @@ import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
 import { HOUR_MS, markDue, type RollupKey } from '../store/rollups.ts';
 import {
-  bootOf,
   type Committed,
   commitTelemetry,
   type Folded,
   type TelemetryItem,
 } from '../store/telemetry.ts';
+import { bootOf } from '../store/telemetry-rows.ts';
 import { type Decoded, decodeOnGrids, foldWindow } from './fold.ts';
 import { type Refused, refused, refusedByTime } from './refuse.ts';
 

@@ -1,9 +1,16 @@
 import { and, eq, gte, lt, sql } from 'drizzle-orm';
 import type { AgentId, Arm, BootId, Digest } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
+import {
+  bootOf,
+  cursorsOf,
+  placeOf,
+  putCursors,
+  putRows,
+  rowsOf,
+  type WindowRow,
+} from './telemetry-rows.ts';
 import { cursors, windows } from './telemetry-schema.ts';
-
-export type WindowRow = typeof windows.$inferSelect;
 
 /** One telemetry message that its agent may have sent before. */
 export interface TelemetryItem {
@@ -86,51 +93,6 @@ export async function cursorOf(db: Reader, agentId: AgentId, boot: BootId): Prom
   return row?.sequence ?? 0;
 }
 
-type Cursor = typeof cursors.$inferSelect;
-
-async function cursorsOf(
-  tx: Transaction,
-  items: readonly TelemetryItem[],
-): Promise<Map<string, Cursor>> {
-  const boots = [...new Map(items.map((item) => [bootOf(item), item])).values()];
-  if (boots.length === 0) return new Map();
-  const keys = boots.map(({ agentId, boot }) => sql`(${agentId}, ${boot})`);
-  const found = await tx
-    .select()
-    .from(cursors)
-    .where(sql`(${cursors.agentId}, ${cursors.boot}) in (values ${sql.join(keys, sql`, `)})`);
-  return new Map(found.map((cursor) => [bootOf(cursor), cursor]));
-}
-
-async function putCursors(tx: Transaction, rows: readonly Cursor[]): Promise<void> {
-  if (rows.length === 0) return;
-  await tx
-    .insert(cursors)
-    .values([...rows])
-    .onConflictDoUpdate({
-      target: [cursors.agentId, cursors.boot],
-      set: { sequence: sql`excluded.sequence`, updatedAt: sql`excluded.updated_at` },
-    });
-}
-
-async function rowsOf(
-  tx: Transaction,
-  items: readonly TelemetryItem[],
-): Promise<Map<string, WindowRow>> {
-  const places = [...new Map(items.map((item) => [placeOf(item), item])).values()];
-  if (places.length === 0) return new Map();
-  const keys = places.map(
-    ({ deployment, manifest, arm, windowStartMs, agentId }) =>
-      sql`(${deployment}, ${manifest}, ${arm}, ${windowStartMs}, ${agentId})`,
-  );
-  const key = sql`(${windows.deployment}, ${windows.manifest}, ${windows.arm}, ${windows.windowStartMs}, ${windows.agentId})`;
-  const found = await tx
-    .select()
-    .from(windows)
-    .where(sql`${key} in (values ${sql.join(keys, sql`, `)})`);
-  return new Map(found.map((row) => [placeOf(row), row]));
-}
-
 /** The row after the item; null: it can't be merged. */
 function foldInto(
   stored: WindowRow | undefined,
@@ -149,46 +111,6 @@ function foldInto(
     // A coarser one that begins at the same time covers more of it.
     windowMs: Math.max(stored?.windowMs ?? 0, item.windowMs),
   };
-}
-
-async function putRows(tx: Transaction, rows: readonly WindowRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  await tx
-    .insert(windows)
-    .values([...rows])
-    .onConflictDoUpdate({
-      target: [
-        windows.deployment,
-        windows.manifest,
-        windows.arm,
-        windows.windowStartMs,
-        windows.agentId,
-      ],
-      set: {
-        windowMs: sql`excluded.window_ms`,
-        parts: sql`excluded.parts`,
-        requests: sql`excluded.requests`,
-        rows: sql`excluded.rows`,
-        errors: sql`excluded.errors`,
-        body: sql`excluded.body`,
-        updatedAt: sql`excluded.updated_at`,
-      },
-    });
-}
-
-/** Texts that differ where the keys do: names of deployments and arms hold no space. */
-export function bootOf({ agentId, boot }: Pick<Cursor, 'agentId' | 'boot'>): string {
-  return `${agentId} ${boot}`;
-}
-
-function placeOf({
-  deployment,
-  manifest,
-  arm,
-  windowStartMs,
-  agentId,
-}: Pick<WindowRow, 'deployment' | 'manifest' | 'arm' | 'windowStartMs' | 'agentId'>): string {
-  return `${deployment} ${manifest} ${arm} ${windowStartMs} ${agentId}`;
 }
 
 /** Rows whose window starts in [fromMs, toMs), oldest first; of one version when `manifest` is given. */

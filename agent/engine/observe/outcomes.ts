@@ -2,13 +2,13 @@ import type { Manifest } from '../../../protocol/manifest.ts';
 import { positiveClassOf } from '../../../protocol/outcome-grid.ts';
 import { MAX_MAGNITUDE } from '../../../protocol/sketch/moments.ts';
 import type { OutcomeGrid, OutcomeSketch } from '../../../protocol/sketch/outcome.ts';
+import { OutcomeCells } from '../../../protocol/sketch/outcome-count.ts';
 import {
   addToBlock,
   BLOCK_ROWS,
   emptyBlock,
-  OutcomeCells,
   type PredictionBlock,
-} from '../../../protocol/sketch/outcome-count.ts';
+} from '../../../protocol/sketch/prediction-block.ts';
 import { parameterOf } from '../serve/request-parameters.ts';
 import { DecisionBuffer, hashCaller } from './decision-record.ts';
 import type { Answered } from './recorder.ts';
