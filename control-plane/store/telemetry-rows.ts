@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import type { Transaction } from './database.ts';
+import type { Reader, Transaction } from './database.ts';
 import { cursors, windows } from './telemetry-schema.ts';
 
 /** Reads and writes the rows of a group of windows, each in one statement. A caller bounds the group. */
@@ -42,16 +42,24 @@ export async function rowsOf(
 ): Promise<Map<string, WindowRow>> {
   const places = [...new Map(items.map((item) => [placeOf(item), item])).values()];
   if (places.length === 0) return new Map();
+  const found = await rowsAt(tx, places);
+  return new Map(found.map((row) => [placeOf(row), row]));
+}
+
+/**
+ * The query for the rows of places. Joined from the places, in this order: of `(…) in (values …)` SQLite would use three of
+ * the index's five columns, and read every window that a version ever had.
+ */
+export function rowsAt(db: Reader, places: readonly Place[]) {
   const keys = places.map(
     ({ deployment, manifest, arm, windowStartMs, agentId }) =>
       sql`(${deployment}, ${manifest}, ${arm}, ${windowStartMs}, ${agentId})`,
   );
-  const key = sql`(${windows.deployment}, ${windows.manifest}, ${windows.arm}, ${windows.windowStartMs}, ${windows.agentId})`;
-  const found = await tx
-    .select()
-    .from(windows)
-    .where(sql`${key} in (values ${sql.join(keys, sql`, `)})`);
-  return new Map(found.map((row) => [placeOf(row), row]));
+  const wanted = sql`with wanted(deployment, manifest, arm, start, agent) as (values ${sql.join(keys, sql`, `)})
+    select at.rowid from wanted cross join ${windows} as at
+    on at.deployment = wanted.deployment and at.manifest = wanted.manifest and at.arm = wanted.arm
+    and at.window_start_ms = wanted.start and at.agent_id = wanted.agent`;
+  return db.select().from(windows).where(sql`${windows}.rowid in (${wanted})`);
 }
 
 export async function putRows(tx: Transaction, rows: readonly WindowRow[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Store } from '../../../control-plane/store/database.ts';
 import {
@@ -11,6 +12,7 @@ import {
   windowCounts,
   windowsBetween,
 } from '../../../control-plane/store/telemetry.ts';
+import { rowsAt } from '../../../control-plane/store/telemetry-rows.ts';
 import { seeded } from '../../support/random-models.ts';
 
 const AGENT = `agt_${'a'.repeat(24)}`;
@@ -151,4 +153,17 @@ test('in whatever groups items come, rows and cursors are those of one at a time
       expect(await cursorOf(store.read, AGENT, boot)).toBe(sequence);
     }
   }
+});
+
+test('the rows of a group are found by their whole key, however many windows there are', async () => {
+  const places = [item(1, [1]), item(2, [2], { windowStartMs: 2000 })];
+  const query = rowsAt(store.read, places).getSQL();
+  const plan = await store.read.all<{ detail: string }>(sql`explain query plan ${query}`);
+  const searches = plan
+    .map(({ detail }) => detail)
+    .filter((detail) => /SEARCH|SCAN at/.test(detail));
+  expect(searches).toEqual([
+    expect.stringContaining('windows USING INTEGER PRIMARY KEY (rowid=?)'),
+    expect.stringMatching(/manifest=\? AND arm=\? AND window_start_ms=\? AND agent_id=\?/),
+  ]);
 });
