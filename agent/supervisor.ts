@@ -3,8 +3,6 @@ import { globalAgent } from 'node:https';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { DesiredMessage } from '../protocol/desired.ts';
-import type { LeaseMessage } from '../protocol/lease.ts';
 import { fingerprintOf } from '../protocol/signing.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { Accounts } from './accounts.ts';

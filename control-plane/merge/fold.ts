@@ -6,8 +6,10 @@ import {
   emptyWindow,
   joinWindows,
   mergeWindow,
+  requireSameShape,
   type WindowGrids,
   type WindowSketch,
+  withSections,
 } from '../../protocol/sketch/window.ts';
 import type { Summand } from '../store/rollups.ts';
 import { type Refused, refusedBySketch } from './refuse.ts';
@@ -29,14 +31,24 @@ export type Decoded = { readonly kind: 'window'; readonly window: WindowSketch }
 export function decodeOnGrids(body: Uint8Array, grids: WindowGrids): Decoded {
   try {
     const window = decodeWindow(body, LIMITS);
-    // Merging into an empty window of the version checks each feature's kind and cells.
-    const checked = emptyWindow(grids);
-    mergeWindow(checked, window);
-    return { kind: 'window', window: checked };
+    requireSameShape(emptyOf(grids), window);
+    return { kind: 'window', window: withSections(window, grids) };
   } catch (cause) {
     if (!(cause instanceof SketchError)) throw cause;
     return refusedBySketch(cause);
   }
+}
+
+/** Empty windows of versions at hand, to compare with: made anew for each window, they took longer than to decode it. */
+const empties = new WeakMap<WindowGrids, WindowSketch>();
+
+function emptyOf(grids: WindowGrids): WindowSketch {
+  let empty = empties.get(grids);
+  if (empty === undefined) {
+    empty = emptyWindow(grids);
+    empties.set(grids, empty);
+  }
+  return empty;
 }
 
 /**

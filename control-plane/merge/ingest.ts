@@ -2,8 +2,8 @@ import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
-import { revokedAmong } from '../store/agents.ts';
-import { type Assignment, assignedAmong } from '../store/assignments.ts';
+import { revocationsOf } from '../store/agents.ts';
+import { type Assignment, assignedOf } from '../store/assignments.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
@@ -14,11 +14,12 @@ import {
   type Folded,
   type TelemetryItem,
 } from '../store/telemetry.ts';
+import { bootOf } from '../store/telemetry-rows.ts';
 import { type Decoded, decodeOnGrids, foldWindow } from './fold.ts';
 import { type Refused, refused, refusedByTime } from './refuse.ts';
 
-/** Windows per transaction. One fsync for all of them; more would hold up links, reports and rollbacks. */
-export const MAX_GROUP = 64;
+/** Windows per transaction. One fsync for all of them; more would hold up reports and rollbacks. */
+export const MAX_GROUP = 128;
 /** How long the first window of a group waits for company. */
 const GROUP_WAIT_MS = 5;
 
@@ -153,17 +154,23 @@ export class Ingest {
       (item) => item.deployment,
       (name) => findDeployment(store.read, name),
     );
-    const revoked = await revokedAmong(store.read, [...new Set(items.map((item) => item.agentId))]);
-    const pairs = new Map(items.map((item) => [pairOf(item), item]));
-    const assigned = new Set((await assignedAmong(store.read, [...pairs.values()])).map(pairOf));
+    const revoked = await revocationsOf(store.read, [
+      ...new Set(items.map((item) => item.agentId)),
+    ]);
+    const pairs = [...new Map(items.map((item) => [pairOf(item), item])).values()];
+    const named = await assignedOf(
+      store.read,
+      pairs.map(({ agentId, deployment }) => ({ agentId, deployment })),
+    );
+    const assigned = new Set(named.map(pairOf));
     const at = now();
     return (item) => {
       const { deployment, manifest, agentId, windowStartMs } = item;
       if (!deployments.has(deployment)) {
         return refused('unknown-deployment', `no deployment "${deployment}"`);
       }
-      const revokedAt = revoked.get(agentId);
-      if (revokedAt !== undefined) {
+      const revokedAt = revoked.get(agentId) ?? null;
+      if (revokedAt !== null) {
         return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
       }
       if (!assigned.has(pairOf(item))) {
@@ -228,8 +235,4 @@ function add(stored: Folded | null, window: WindowSketch, came: Uint8Array): Sum
 
 function pairOf({ agentId, deployment }: Assignment): string {
   return `${agentId} ${deployment}`;
-}
-
-function bootOf({ agentId, boot }: TelemetryItem): string {
-  return `${agentId} ${boot}`;
 }

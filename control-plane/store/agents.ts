@@ -1,4 +1,4 @@
-import { and, eq, gt, isNotNull, sql } from 'drizzle-orm';
+import { eq, gt, inArray } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -58,17 +58,16 @@ export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | nul
   return row ?? null;
 }
 
-/** When those of the agents that are out of service left it. */
-export async function revokedAmong(
+/** When each of them was revoked, null where it was not; of those that are known. */
+export async function revocationsOf(
   db: Reader,
   ids: readonly AgentId[],
-): Promise<Map<AgentId, number>> {
-  const wanted = sql`${agents.id} in (select value from json_each(${JSON.stringify(ids)}))`;
+): Promise<Map<AgentId, number | null>> {
   const rows = await db
     .select({ id: agents.id, revokedAt: agents.revokedAt })
     .from(agents)
-    .where(and(wanted, isNotNull(agents.revokedAt)));
-  return new Map(rows.map(({ id, revokedAt }) => [id, revokedAt ?? 0]));
+    .where(inArray(agents.id, [...ids]));
+  return new Map(rows.map(({ id, revokedAt }) => [id, revokedAt]));
 }
 
 export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise<AgentRow | null> {

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { assignments } from './schema.ts';
@@ -19,25 +19,26 @@ export async function insertAssignments(
   }
 }
 
-/** Those of the pairs that a document of the agent names or named. */
-export async function assignedAmong(
-  db: Reader,
-  pairs: readonly Assignment[],
-): Promise<Assignment[]> {
-  const wanted = JSON.stringify(pairs.map(({ agentId, deployment }) => [agentId, deployment]));
-  return db
-    .select()
-    .from(assignments)
-    .where(
-      sql`(${assignments.agentId}, ${assignments.deployment}) in (select value ->> 0, value ->> 1 from json_each(${wanted}))`,
-    );
-}
-
 /** Whether a document of this agent names or named the deployment. */
 export async function isAssigned(
   db: Reader,
   agentId: AgentId,
   deployment: string,
 ): Promise<boolean> {
-  return (await assignedAmong(db, [{ agentId, deployment }])).length > 0;
+  const [row] = await db
+    .select()
+    .from(assignments)
+    .where(and(eq(assignments.agentId, agentId), eq(assignments.deployment, deployment)));
+  return row !== undefined;
+}
+
+/** Those of the pairs that documents name or named. At most `ROWS_PER_INSERT` of them. */
+export async function assignedOf(db: Reader, pairs: readonly Assignment[]): Promise<Assignment[]> {
+  if (pairs.length === 0) return [];
+  const keys = pairs.map(({ agentId, deployment }) => sql`(${agentId}, ${deployment})`);
+  const key = sql`(${assignments.agentId}, ${assignments.deployment})`;
+  return db
+    .select()
+    .from(assignments)
+    .where(sql`${key} in (values ${sql.join(keys, sql`, `)})`);
 }

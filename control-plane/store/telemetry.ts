@@ -1,9 +1,16 @@
-import { and, eq, getTableColumns, gte, lt, sql } from 'drizzle-orm';
+import { and, eq, gte, lt, sql } from 'drizzle-orm';
 import type { AgentId, Arm, BootId, Digest } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
+import {
+  bootOf,
+  cursorsOf,
+  placeOf,
+  putCursors,
+  putRows,
+  rowsOf,
+  type WindowRow,
+} from './telemetry-rows.ts';
 import { cursors, windows } from './telemetry-schema.ts';
-
-export type WindowRow = typeof windows.$inferSelect;
 
 /** One telemetry message that its agent may have sent before. */
 export interface TelemetryItem {
@@ -41,7 +48,9 @@ export interface Committed {
  * Merges a group of items exactly once each: an item at or below its boot's cursor is skipped, all
  * others are folded and their cursor moves, together or not at all. Items of one boot must come in
  * the order of their sequence. Acknowledge only after the surrounding transaction has committed.
- * Four statements, however many items there are.
+ *
+ * Four statements for a group, and not for an item: what is stored is read once, folded in memory and written once. So
+ * a group is bounded by its caller (13 values an item, and SQLite takes 32,766).
  */
 export async function commitTelemetry(
   tx: Transaction,
@@ -52,109 +61,27 @@ export async function commitTelemetry(
   const merged: TelemetryItem[] = [];
   const refused: TelemetryItem[] = [];
   const seen = await cursorsOf(tx, items);
-  const fresh = items.filter((item) => {
-    const key = bootKey(item);
-    if (item.sequence <= (seen.get(key)?.sequence ?? 0)) return false;
-    const { agentId, boot, sequence } = item;
-    seen.set(key, { agentId, boot, sequence, updatedAt: now });
-    return true;
-  });
+  const fresh: TelemetryItem[] = [];
+  for (const item of items) {
+    const boot = bootOf(item);
+    if (item.sequence <= (seen.get(boot)?.sequence ?? 0)) continue;
+    const { agentId, sequence } = item;
+    seen.set(boot, { agentId, boot: item.boot, sequence, updatedAt: now });
+    fresh.push(item);
+  }
   const rows = await rowsOf(tx, fresh);
   const changed = new Map<string, WindowRow>();
   for (const item of fresh) {
-    const key = rowKey(item);
-    const row = foldInto(changed.get(key) ?? rows.get(key) ?? null, item, fold, now);
-    if (row !== null) changed.set(key, row);
+    const place = placeOf(item);
+    const row = foldInto(rows.get(place), item, fold, now);
     (row === null ? refused : merged).push(item);
+    if (row === null) continue;
+    rows.set(place, row);
+    changed.set(place, row);
   }
-  const boots = new Set(fresh.map(bootKey));
-  await putCursors(
-    tx,
-    [...seen].flatMap(([key, cursor]) => (boots.has(key) ? [cursor] : [])),
-  );
-  await putWindows(tx, [...changed.values()]);
-  return { merged, refused, duplicates: items.length - merged.length - refused.length };
-}
-
-type CursorRow = typeof cursors.$inferSelect;
-
-function bootKey({ agentId, boot }: Pick<CursorRow, 'agentId' | 'boot'>): string {
-  return `${agentId} ${boot}`;
-}
-
-/** What tells the rows of `windows` apart. */
-type RowPlace = Pick<WindowRow, 'deployment' | 'manifest' | 'arm' | 'windowStartMs' | 'agentId'>;
-
-function rowKey({ deployment, manifest, arm, windowStartMs, agentId }: RowPlace): string {
-  return `${deployment} ${manifest} ${arm} ${windowStartMs} ${agentId}`;
-}
-
-async function cursorsOf(
-  tx: Transaction,
-  items: readonly TelemetryItem[],
-): Promise<Map<string, CursorRow>> {
-  const boots = new Map(items.map((item) => [bootKey(item), [item.agentId, item.boot]]));
-  const wanted = JSON.stringify([...boots.values()]);
-  const rows = await tx
-    .select()
-    .from(cursors)
-    .where(
-      sql`(${cursors.agentId}, ${cursors.boot}) in (select value ->> 0, value ->> 1 from json_each(${wanted}))`,
-    );
-  return new Map(rows.map((row) => [bootKey(row), row]));
-}
-
-async function rowsOf(
-  tx: Transaction,
-  items: readonly TelemetryItem[],
-): Promise<Map<string, WindowRow>> {
-  const places = new Map(
-    items.map((item) => {
-      const { deployment, manifest, arm, windowStartMs, agentId } = item;
-      return [rowKey(item), [deployment, manifest, arm, windowStartMs, agentId]];
-    }),
-  );
-  const wanted = JSON.stringify([...places.values()]);
-  // By rowid, because of a list of five values SQLite would look up the first three in its index, and read all of a version.
-  const rows = await tx
-    .select()
-    .from(windows)
-    .where(
-      sql`${windows}.rowid in (
-        select there.rowid from json_each(${wanted}) cross join ${windows} as there
-        on there.deployment = value ->> 0 and there.manifest = value ->> 1 and there.arm = value ->> 2
-          and there.window_start_ms = value ->> 3 and there.agent_id = value ->> 4)`,
-    );
-  return new Map(rows.map((row) => [rowKey(row), row]));
-}
-
-/** Rows of one statement: at most twelve values each, and some 10 KB. */
-const ROWS_PER_INSERT = 256;
-
-async function putCursors(tx: Transaction, rows: readonly CursorRow[]): Promise<void> {
-  for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
-    await tx
-      .insert(cursors)
-      .values(rows.slice(from, from + ROWS_PER_INSERT))
-      .onConflictDoUpdate({
-        target: [cursors.agentId, cursors.boot],
-        set: { sequence: sql`excluded.sequence`, updatedAt: sql`excluded.updated_at` },
-      });
-  }
-}
-
-async function putWindows(tx: Transaction, rows: readonly WindowRow[]): Promise<void> {
-  const { deployment, manifest, arm, windowStartMs, agentId, ...content } =
-    getTableColumns(windows);
-  const set = Object.fromEntries(
-    Object.entries(content).map(([key, column]) => [key, sql.raw(`excluded."${column.name}"`)]),
-  );
-  for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
-    await tx
-      .insert(windows)
-      .values(rows.slice(from, from + ROWS_PER_INSERT))
-      .onConflictDoUpdate({ target: [deployment, manifest, arm, windowStartMs, agentId], set });
-  }
+  await putCursors(tx, fresh.length === 0 ? [] : [...seen.values()]);
+  await putRows(tx, [...changed.values()]);
+  return { merged, refused, duplicates: items.length - fresh.length };
 }
 
 /** Highest sequence merged of one start of an agent; 0 when none. */
@@ -166,23 +93,23 @@ export async function cursorOf(db: Reader, agentId: AgentId, boot: BootId): Prom
   return row?.sequence ?? 0;
 }
 
-/** The row with the item in it; null: it can't be merged. */
+/** The row after the item; null: it can't be merged. */
 function foldInto(
-  stored: WindowRow | null,
+  stored: WindowRow | undefined,
   item: TelemetryItem,
   fold: Fold,
   now: number,
 ): WindowRow | null {
-  const folded = fold(stored, item);
+  const folded = fold(stored ?? null, item);
   if (folded === null) return null;
-  const { deployment, manifest, arm, windowStartMs, windowMs, agentId, windows: parts } = item;
+  const { deployment, manifest, arm, windowStartMs, agentId } = item;
   const { requests, rows, errors, body } = folded;
   return {
-    ...{ deployment, manifest, arm, windowStartMs, agentId, requests, rows, errors, body },
-    parts: (stored?.parts ?? 0) + parts,
+    ...{ deployment, manifest, arm, windowStartMs, agentId },
+    ...{ requests, rows, errors, body, updatedAt: now },
+    parts: (stored?.parts ?? 0) + item.windows,
     // A coarser one that begins at the same time covers more of it.
-    windowMs: Math.max(stored?.windowMs ?? 0, windowMs),
-    updatedAt: now,
+    windowMs: Math.max(stored?.windowMs ?? 0, item.windowMs),
   };
 }
 

@@ -1,8 +1,22 @@
 import { SketchError } from './error.ts';
 
-/** Appends numbers to a growing buffer. Little-endian. */
+const FIRST_SIZE = 4096;
+/** A buffer larger than this is not kept for the next use. */
+const MAX_KEPT = 256 * 1024;
+
+/** Offsets below this are written in steps of 2^-13, and so is the first octave above. */
+const LEAST_NORMAL = 2 ** -3;
+/** Exponent code 1 stands for 2^-3: what is taken off the float32's own code, in units of the 16-bit number. */
+const REBIAS = (127 - 3 - 1) << 10;
+/** Largest |value| of `float16`. */
+const MAX_FLOAT16 = 2 ** 28 - 2 ** 17;
+
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
+
+/** Appends numbers to a growing buffer. Little-endian. May be used again after `clear`. */
 export class ByteWriter {
-  #bytes = new Uint8Array(1024);
+  #bytes = new Uint8Array(FIRST_SIZE);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
@@ -11,9 +25,15 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  clear(): void {
+    this.#length = 0;
+    if (this.#bytes.length > MAX_KEPT) this.#grow(FIRST_SIZE);
+  }
+
   byte(value: number): void {
-    const at = this.#reserve(1);
-    this.#view.setUint8(at, value);
+    if (this.#length === this.#bytes.length) this.#grow(2 * this.#length);
+    this.#bytes[this.#length] = value;
+    this.#length += 1;
   }
 
   uint32(value: number): void {
@@ -27,48 +47,67 @@ export class ByteWriter {
   }
 
   /**
-   * LEB128: seven bits a byte, lowest first, top bit = more follow.
-   * Divides instead of shifting, because shifts cut numbers to 32 bits. `index` apart from `name`: to put a text
+   * LEB128: seven bits a byte, lowest first, top bit = more follow. `index` apart from `name`: to put a text
    * together for each of thousands of cells took longer than to write them.
    *
    * @throws SketchError `value` unless a whole number from 0 to 2^53 − 1
    */
   count(value: number, name: string, index?: number): void {
-    if (!Number.isSafeInteger(value) || value < 0) {
-      const place = index === undefined ? name : `${name}[${index}]`;
-      throw new SketchError('value', `${place} ${value}: a whole number from 0 to 2^53 - 1`);
-    }
     let rest = value;
+    if (value >>> 0 !== value) {
+      this.#requireCount(value, name, index);
+      // Shifts cut numbers to 32 bits: divided until they fit.
+      while (rest > 0xffffffff) {
+        this.byte((rest % 0x80) | 0x80);
+        rest = Math.floor(rest / 0x80);
+      }
+    }
     while (rest >= 0x80) {
-      this.byte((rest % 0x80) | 0x80);
-      rest = Math.floor(rest / 0x80);
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>>= 7;
     }
     this.byte(rest);
   }
 
   /**
-   * The upper 24 bits of the float32 nearest to `value`, rounded half up: sign, 8 exponent bits,
-   * 15 mantissa bits. Relative error at most 2^-16 (plus 2^-25 of the float32 itself) for
-   * 2^-126 <= |value| < 2^127.
+   * Sign, 5 exponent bits e, 10 mantissa bits m: (1024 + m) · 2^(e − 14), and m · 2^-13 for e = 0; rounded half up.
+   * Off by at most 2^-11 (plus 2^-25 of the float32 in between) of the value, or 2^-14 below 2^-3. Larger ones than it
+   * holds become the largest.
    */
-  float24(value: number): void {
-    const at = this.#reserve(4);
-    this.#view.setFloat32(at, value, true);
-    const rounded = (this.#view.getUint32(at, true) + 0x80) >>> 8;
-    this.#view.setUint32(at, rounded, true);
-    this.#length -= 1;
+  float16(value: number): void {
+    const magnitude = Math.min(Math.abs(value), MAX_FLOAT16);
+    let code = 0;
+    if (magnitude < LEAST_NORMAL) code = Math.round(magnitude * 2 ** 13);
+    else {
+      single[0] = magnitude;
+      code = ((singleBits[0] + 0x1000) >>> 13) - REBIAS;
+    }
+    if (value < 0) code |= 0x8000;
+    const at = this.#reserve(2);
+    this.#bytes[at] = code;
+    this.#bytes[at + 1] = code >>> 8;
   }
 
-  /** May replace the view: call it before `this.#view` is read, never as its argument. */
+  #requireCount(value: number, name: string, index: number | undefined): void {
+    if (Number.isSafeInteger(value) && value >= 0) return;
+    const place = index === undefined ? name : `${name}[${index}]`;
+    throw new SketchError('value', `${place} ${value}: a whole number from 0 to 2^53 - 1`);
+  }
+
+  /** May replace the bytes and the view: call it before they are read, never as their argument. */
   #reserve(size: number): number {
     const at = this.#length;
     this.#length += size;
     if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
+      this.#grow(Math.max(this.#length, this.#bytes.length * 2));
     }
     return at;
+  }
+
+  #grow(size: number): void {
+    const grown = new Uint8Array(size);
+    grown.set(this.#bytes.subarray(0, Math.min(size, this.#length)));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
   }
 }

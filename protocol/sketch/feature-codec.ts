@@ -1,6 +1,6 @@
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { readCounts, totalOf, writeCounts } from './counts-codec.ts';
+import { readCounts, writeCounts } from './counts-codec.ts';
 import { SketchError } from './error.ts';
 import type { CategoricalSketch } from './frequency.ts';
 import { MAX_BINS } from './grid.ts';
@@ -25,64 +25,88 @@ export const MIN_FEATURE_BYTES = 4;
  */
 const MOMENT_SLACK = 1e-6;
 
-/**
- * No bin's mean is farther from the mean than √(rows / rows of the bin) ≤ 2^26.5 σ. Rounding can say otherwise where σ
- * itself is next to nothing, and an infinite one would make the window unreadable.
- */
-const MAX_OFFSET = 2 ** 27;
+/** A text, or the number of a feature: its text is put together only for an error. */
+export type FeatureName = string | number;
 
-export function writeFeature(writer: ByteWriter, sketch: FeatureSketch, name: string): void {
-  if (sketch.counts.length > MAX_BINS) {
-    throw new SketchError('limit', `${name}: ${sketch.counts.length} cells, at most ${MAX_BINS}`);
+/** @throws SketchError `value` or `limit` */
+export function writeFeature(writer: ByteWriter, sketch: FeatureSketch, name: FeatureName): void {
+  try {
+    writeUnnamed(writer, sketch);
+  } catch (cause) {
+    throw within(name, cause);
   }
-  const isNumeric = sketch.kind === 'numeric';
-  writer.byte(KINDS.indexOf(sketch.kind));
-  writer.count(sketch.missing, `${name}.missing`);
-  if (isNumeric) writer.count(sketch.nonFinite, `${name}.nonFinite`);
-  else writer.count(sketch.unseen, `${name}.unseen`);
-  writer.count(sketch.counts.length, `${name}.cells`);
-  writeCounts(writer, sketch.counts, `${name}.counts`);
-  if (isNumeric) writeValues(writer, sketch, name);
-  else if (sketch.kind === 'hashed') writeHashed(writer, sketch, name);
 }
 
-/** @throws SketchError `truncated`, `format`, or `limit` above `maxBins` cells */
-export function readFeature(reader: ByteReader, maxBins: number, name: string): FeatureSketch {
-  const kind = reader.byte(`${name}.kind`);
-  if (kind > HASHED) {
-    throw new SketchError('format', `${name}: kind ${kind}, must be 0, 1 or 2`);
+function writeUnnamed(writer: ByteWriter, sketch: FeatureSketch): void {
+  const { kind, counts } = sketch;
+  if (counts.length > MAX_BINS) {
+    throw new SketchError('limit', `${counts.length} cells, at most ${MAX_BINS}`);
   }
-  const missing = reader.count(`${name}.missing`);
-  const other = reader.count(`${name}.${kind === NUMERIC ? 'nonFinite' : 'unseen'}`);
-  const cells = reader.count(`${name}.cells`);
-  if (cells > maxBins) {
-    throw new SketchError('limit', `${name}: ${cells} cells, at most ${maxBins}`);
+  writer.byte(KINDS.indexOf(kind));
+  writer.count(sketch.missing, 'missing');
+  if (kind === 'numeric') writer.count(sketch.nonFinite, 'nonFinite');
+  else writer.count(sketch.unseen, 'unseen');
+  writer.count(counts.length, 'cells');
+  const total = writeCounts(writer, counts, 'counts', 'near');
+  if (kind === 'numeric') writeValues(writer, sketch, total);
+  else if (kind === 'hashed') writeHashed(writer, sketch, 'hashed');
+}
+
+/**
+ * @param format of the window: in 1, counts are plain and the mean of a bin takes three bytes
+ * @throws SketchError `truncated`, `format`, or `limit` above `maxBins` cells
+ */
+export function readFeature(
+  reader: ByteReader,
+  maxBins: number,
+  name: FeatureName,
+  format: 1 | 2 = 2,
+): FeatureSketch {
+  try {
+    return readUnnamed(reader, maxBins, format);
+  } catch (cause) {
+    throw within(name, cause);
   }
-  const { counts, total } = readCounts(reader, cells, `${name}.counts`);
+}
+
+function readUnnamed(reader: ByteReader, maxBins: number, format: 1 | 2): FeatureSketch {
+  const kind = reader.byte('kind');
+  if (kind > HASHED) throw new SketchError('format', `kind ${kind}, must be 0, 1 or 2`);
+  const missing = reader.count('missing');
+  const other = reader.count(kind === NUMERIC ? 'nonFinite' : 'unseen');
+  const cells = reader.count('cells');
+  if (cells > maxBins) throw new SketchError('limit', `${cells} cells, at most ${maxBins}`);
+  const counts = reader.cells(cells);
+  const total = readCounts(reader, counts, 'counts', format === 1 ? 'plain' : 'near');
   if (kind === CATEGORICAL) {
     return { kind: 'categorical', missing, unseen: other, counts } satisfies CategoricalSketch;
   }
-  if (kind === HASHED) return readHashed(reader, { missing, unseen: other, counts, total }, name);
-  const moments = readMoments(reader, total, name);
-  const sums = readSums(reader, counts, moments, name);
+  if (kind === HASHED) return readHashed(reader, { missing, unseen: other, counts, total });
+  const moments = readMoments(reader, total);
+  const sums = readSums(reader, counts, moments, format);
   return { kind: 'numeric', moments, missing, nonFinite: other, counts, sums };
+}
+
+function within(name: FeatureName, cause: unknown): unknown {
+  if (!(cause instanceof SketchError)) return cause;
+  const place = typeof name === 'number' ? `feature ${name}` : name;
+  return new SketchError(cause.kind, `${place}: ${cause.message}`);
 }
 
 function readHashed(
   reader: ByteReader,
   read: { missing: number; unseen: number; counts: Float64Array; total: number },
-  name: string,
 ): HashedSketch {
   const { missing, unseen, counts, total } = read;
   if (counts.length !== HASH_BUCKETS || unseen !== 0) {
     throw new SketchError(
       'format',
-      `${name}: hashed with ${counts.length} cells and ${unseen} unseen, must be ${HASH_BUCKETS} and 0`,
+      `hashed with ${counts.length} cells and ${unseen} unseen, must be ${HASH_BUCKETS} and 0`,
     );
   }
   if (total === 0) return { ...emptyHashed(), missing };
-  const registers = readRegisters(reader, name);
-  const heavy = readHeavy(reader, total, name);
+  const registers = readRegisters(reader, 'hashed');
+  const heavy = readHeavy(reader, total, 'hashed');
   return { kind: 'hashed', missing, unseen: 0, counts, registers, heavy };
 }
 
@@ -93,32 +117,31 @@ export function readNumeric(reader: ByteReader, maxBins: number, name: string): 
   throw new SketchError('format', `${name}: is ${feature.kind}, must be numeric`);
 }
 
-function writeValues(writer: ByteWriter, sketch: NumericSketch, name: string): void {
+function writeValues(writer: ByteWriter, sketch: NumericSketch, total: number): void {
   const { moments, counts, sums } = sketch;
-  const total = totalOf(counts);
   if (total !== moments.count) {
-    throw new SketchError('value', `${name}: ${total} in bins, ${moments.count} in the moments`);
+    throw new SketchError('value', `${total} in bins, ${moments.count} in the moments`);
   }
   if (total === 0) return;
-  writer.float64(moments.mean);
+  const { mean } = moments;
+  writer.float64(mean);
   writer.float64(moments.m2);
   writer.float64(moments.min);
   writer.float64(moments.max);
   const sigma = Math.sqrt(variance(moments));
   for (let k = 0; k < counts.length; k += 1) {
     if (counts[k] === 0) continue;
-    const offset = sums[k] / counts[k] - moments.mean;
-    writer.float24(sigma === 0 ? 0 : clamp(offset / sigma, MAX_OFFSET));
+    writer.float16(sigma === 0 ? 0 : (sums[k] / counts[k] - mean) / sigma);
   }
 }
 
 /** Refuses moments that no data have: merged into a fleet's, one NaN would stay for ever. */
-function readMoments(reader: ByteReader, count: number, name: string): Moments {
+function readMoments(reader: ByteReader, count: number): Moments {
   if (count === 0) return { count, mean: 0, m2: 0, min: Infinity, max: -Infinity };
-  const mean = reader.float64(`${name}.mean`);
-  const m2 = reader.float64(`${name}.m2`);
-  const min = reader.float64(`${name}.min`);
-  const max = reader.float64(`${name}.max`);
+  const mean = reader.float64('mean');
+  const m2 = reader.float64('m2');
+  const min = reader.float64('min');
+  const max = reader.float64('max');
   const magnitude = Math.max(Math.abs(min), Math.abs(max));
   const slack = MOMENT_SLACK * magnitude;
   const range = max - min + slack;
@@ -132,7 +155,7 @@ function readMoments(reader: ByteReader, count: number, name: string): Moments {
   if (!possible) {
     throw new SketchError(
       'format',
-      `${name}: no ${count} values have mean ${mean}, m2 ${m2}, min ${min}, max ${max}`,
+      `no ${count} values have mean ${mean}, m2 ${m2}, min ${min}, max ${max}`,
     );
   }
   return { count, mean, m2, min, max };
@@ -142,24 +165,21 @@ function readSums(
   reader: ByteReader,
   counts: Float64Array,
   moments: Moments,
-  name: string,
+  format: 1 | 2,
 ): Float64Array {
-  const sums = new Float64Array(counts.length);
+  const sums = reader.cells(counts.length);
   const sigma = Math.sqrt(variance(moments));
-  const place = `${name}.sums`;
+  const { mean, min, max } = moments;
   for (let k = 0; k < counts.length; k += 1) {
-    if (counts[k] === 0) continue;
-    const offset = reader.float24(place, k);
+    const count = counts[k];
+    if (count === 0) continue;
+    const offset = format === 2 ? reader.float16('sums', k) : reader.float24('sums', k);
     if (!Number.isFinite(offset)) {
-      throw new SketchError('format', `${name}.sums[${k}]: ${offset} is not finite`);
+      throw new SketchError('format', `sums[${k}]: ${offset} is not finite`);
     }
-    const mean = moments.mean + offset * sigma;
+    const ofBin = mean + offset * sigma;
     // The true mean of a bin lies in the range, so this can only bring it nearer.
-    sums[k] = counts[k] * Math.min(Math.max(mean, moments.min), moments.max);
+    sums[k] = count * (ofBin < min ? min : ofBin > max ? max : ofBin);
   }
   return sums;
-}
-
-function clamp(value: number, most: number): number {
-  return Math.min(Math.max(value, -most), most);
 }

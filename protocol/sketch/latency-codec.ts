@@ -1,16 +1,15 @@
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { readCounts, totalOf, writeCounts } from './counts-codec.ts';
+import { readCounts, writeCounts } from './counts-codec.ts';
 import { SketchError } from './error.ts';
 import { LATENCY_BUCKETS, type LatencySketch, latencyBucket } from './latency.ts';
 
 /** Layout: see codec.ts. @throws SketchError `value` when buckets and count disagree */
 export function writeLatency(writer: ByteWriter, latency: LatencySketch, name: string): void {
-  const total = totalOf(latency.counts);
+  const total = writeCounts(writer, latency.counts, name);
   if (total !== latency.count) {
     throw new SketchError('value', `${name}: ${total} in buckets, count ${latency.count}`);
   }
-  writeCounts(writer, latency.counts, name);
   if (total === 0) return;
   writer.float64(latency.sumUs);
   writer.float64(latency.maxUs);
@@ -18,7 +17,8 @@ export function writeLatency(writer: ByteWriter, latency: LatencySketch, name: s
 
 /** @throws SketchError `truncated` or `format` */
 export function readLatency(reader: ByteReader, name: string): LatencySketch {
-  const { counts, total } = readCounts(reader, LATENCY_BUCKETS, name);
+  const counts = reader.cells(LATENCY_BUCKETS);
+  const total = readCounts(reader, counts, name);
   if (total === 0) return { count: 0, sumUs: 0, maxUs: 0, counts };
   const sumUs = reader.float64(`${name}.sumUs`);
   const maxUs = reader.float64(`${name}.maxUs`);

@@ -48,7 +48,9 @@ export function mergeLatency(into: LatencySketch, from: LatencySketch): void {
   into.count += from.count;
   into.sumUs += from.sumUs;
   if (from.maxUs > into.maxUs) into.maxUs = from.maxUs;
-  for (let k = 0; k < LATENCY_BUCKETS; k += 1) into.counts[k] += from.counts[k];
+  // Above the bucket of the largest there is nothing: most of the 2,049 buckets need not be looked at.
+  const used = from.count === 0 ? 0 : latencyBucket(from.maxUs) + 1;
+  for (let k = 0; k < used; k += 1) into.counts[k] += from.counts[k];
 }
 
 /** The bucket of a duration in µs, finite and >= 0. */

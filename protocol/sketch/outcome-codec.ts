@@ -110,7 +110,8 @@ export function readOutcome(reader: ByteReader): OutcomeSketch {
   requireBounds(cells, bins, side);
   const groups = readTable(reader, { names: GROUP_FIELDS[kind], sums: GROUP_SUMS[kind] }, cells);
   const scores = readTable(reader, { names: SCORE_FIELDS, sums: SCORE_SUMS }, bins);
-  const confusion = readCounts(reader, side * side, 'outcome.confusion').counts;
+  const confusion = reader.cells(side * side);
+  readCounts(reader, confusion, 'outcome.confusion');
   const joined = reader.count('labels.joined');
   const duplicate = reader.count('labels.duplicate');
   const conflicting = reader.count('labels.conflicting');
@@ -168,12 +169,13 @@ function writeTable(writer: ByteWriter, { names, sums }: Table, values: Float64A
 /** A sum stands behind the counts that say whether it is there: see the order of the fields. */
 function readTable(reader: ByteReader, { names, sums }: Table, rows: number): Float64Array {
   const width = names.length;
-  const values = new Float64Array(rows * width);
+  const values = reader.cells(rows * width);
+  const column = new Float64Array(rows);
   for (let field = 0; field < width; field += 1) {
     const sum = sums[field];
     if (sum === undefined) {
-      const { counts } = readCounts(reader, rows, names[field]);
-      for (let row = 0; row < rows; row += 1) values[row * width + field] = counts[row];
+      readCounts(reader, column.fill(0), names[field]);
+      for (let row = 0; row < rows; row += 1) values[row * width + field] = column[row];
       continue;
     }
     for (let row = 0; row < rows; row += 1) {

@@ -1,6 +1,17 @@
 import { levelsOf } from './group.ts';
 import { GROUP_FIELDS, type OutcomeGrid, type OutcomeSketch, SCORE_FIELDS } from './outcome.ts';
 
+import {
+  addScored,
+  addToBlock,
+  addValued,
+  BLOCK_ROWS,
+  emptyBlock,
+  type PredictionBlock,
+  placeRows,
+  type Slice,
+} from './prediction-block.ts';
+
 const SCORE_STRIDE = SCORE_FIELDS.length;
 const [FNV_OFFSET, FNV_PRIME] = [0x811c9dc5, 0x01000193];
 
@@ -14,6 +25,9 @@ export class OutcomeCells {
   /** First cell of each axis, then of each pair of axes, as `groupCells` orders them. */
   readonly #single: readonly number[];
   readonly #pairs: readonly { first: number; second: number; base: number; width: number }[];
+  readonly #slices: readonly Slice[];
+  readonly #places = new Int32Array(BLOCK_ROWS);
+  readonly #alone: PredictionBlock;
   readonly #classes = new Map<string, number>();
 
   constructor(grid: OutcomeGrid) {
@@ -35,6 +49,17 @@ export class OutcomeCells {
       }
     }
     this.#pairs = pairs;
+    this.#slices = [
+      { base: 0, inner: null, outer: null, width: 0 },
+      ...this.#single.map((base, inner) => ({ base, inner, outer: null, width: 0 })),
+      ...pairs.map(({ first, second, base, width }) => ({
+        base,
+        inner: second,
+        outer: first,
+        width,
+      })),
+    ];
+    this.#alone = emptyBlock(axes.length);
     for (const [at, value] of grid.classes.entries()) this.#classes.set(String(value), at);
   }
 
@@ -51,26 +76,38 @@ export class OutcomeCells {
     prediction: number,
     positive: boolean,
   ): void {
+    const block = this.#alone;
+    block.rows = 0;
+    addToBlock(block, levels, prediction, positive);
+    this.countPredictions(into, block);
+  }
+
+  /** As `countPrediction` for each of its rows: a block at a time, so that nothing of a row is boxed for a call. */
+  countPredictions(into: OutcomeSketch, block: PredictionBlock): void {
+    const { rows } = block;
     const { groups } = into;
-    const fields = this.#fields;
-    this.#addPrediction(groups, 0, prediction, positive);
-    for (let axis = 0; axis < this.#single.length; axis += 1) {
-      this.#addPrediction(
-        groups,
-        (this.#single[axis] + levels[axis]) * fields,
-        prediction,
-        positive,
-      );
-    }
-    for (let at = 0; at < this.#pairs.length; at += 1) {
-      const { first, second, base, width } = this.#pairs[at];
-      const cell = base + levels[first] * width + levels[second];
-      this.#addPrediction(groups, cell * fields, prediction, positive);
+    const places = this.#places;
+    for (let slice = 0; slice < this.#slices.length; slice += 1) {
+      placeRows(this.#slices[slice], block, this.#fields, places);
+      switch (this.grid.kind) {
+        case 'binary':
+          addScored(groups, places, block);
+          break;
+        case 'regression':
+          addValued(groups, places, block);
+          break;
+        case 'multiclass':
+          for (let row = 0; row < rows; row += 1) groups[places[row]] += 1;
+      }
     }
     if (this.grid.scoreBins === 0) return;
-    const bin = this.#bin(prediction) * SCORE_STRIDE;
-    into.scores[bin + (positive ? 1 : 0)] += 1;
-    into.scores[bin + 2] += prediction;
+    const { scores } = into;
+    for (let row = 0; row < rows; row += 1) {
+      const score = block.predictions[row];
+      const bin = this.#bin(score) * SCORE_STRIDE;
+      scores[bin + block.positive[row]] += 1;
+      scores[bin + 2] += score;
+    }
   }
 
   /** What the label adds to what `countPrediction` counted of the same row. */
@@ -115,19 +152,6 @@ export class OutcomeCells {
   #bin(score: number): number {
     const bins = this.grid.scoreBins;
     return Math.min(bins - 1, Math.max(0, Math.floor(score * bins)));
-  }
-
-  /** In the order of `GROUP_FIELDS`. */
-  #addPrediction(groups: Float64Array, at: number, prediction: number, positive: boolean): void {
-    groups[at] += 1;
-    if (this.grid.kind === 'binary') {
-      if (positive) groups[at + 1] += 1;
-      groups[at + 2] += prediction;
-      groups[at + 3] += prediction * prediction;
-    } else if (this.grid.kind === 'regression') {
-      groups[at + 1] += prediction;
-      groups[at + 2] += prediction * prediction;
-    }
   }
 
   #addLabel(

@@ -71,7 +71,7 @@ function readTensor(reader: ByteReader, maxBins: number, name: string): TensorSk
   );
   const sums = bounded(reader.count(`${name}.fourier`), MAX_FOURIER_SUMS, `${name}.fourier`);
   requireBytes(reader, sums, `${name}.fourier`);
-  const fourierSums = new Float64Array(sums);
+  const fourierSums = reader.cells(sums);
   for (let k = 0; k < sums; k += 1) {
     const zigzag = reader.count(`${name}.fourier`);
     const sum = zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
@@ -86,7 +86,8 @@ function readTensor(reader: ByteReader, maxBins: number, name: string): TensorSk
     MAX_CENTROID_COUNTS,
     `${name}.centroids`,
   );
-  const { counts, total } = readCounts(reader, cells, `${name}.centroids`);
+  const counts = reader.cells(cells);
+  const total = readCounts(reader, counts, `${name}.centroids`);
   if (total > rows) {
     throw new SketchError('format', `${name}: ${total} rows at centroids, ${rows} looked at`);
   }

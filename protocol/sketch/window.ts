@@ -96,29 +96,53 @@ export function emptyWindow(grids: WindowGrids): WindowSketch {
  *   checked before the first is touched, so that a refused window leaves `into` as it was.
  */
 export function mergeWindow(into: WindowSketch, from: WindowSketch): void {
-  if (into.features.length !== from.features.length) {
-    throw new SketchError(
-      'shape',
-      `cannot merge ${from.features.length} features into ${into.features.length}`,
-    );
-  }
-  for (const [k, feature] of into.features.entries()) {
-    requireSameCells(feature, from.features[k], `feature ${k}`);
-  }
-  requireSameCells(into.prediction, from.prediction, 'prediction');
-  requireSameSections(into, from);
-
+  requireSameShape(into, from);
   into.requests += from.requests;
   into.rows += from.rows;
   into.errors += from.errors;
   into.nonFiniteOutputs += from.nonFiniteOutputs;
-  for (const [k, feature] of into.features.entries()) mergeFeature(feature, from.features[k]);
+  for (let k = 0; k < into.features.length; k += 1) {
+    mergeFeature(into.features[k], from.features[k]);
+  }
   mergeFeature(into.prediction, from.prediction);
   mergeLatency(into.latency, from.latency);
   if (into.outcome !== null && from.outcome !== null) mergeOutcome(into.outcome, from.outcome);
   for (const [k, tensor] of from.tensors.entries()) mergeTensorSketch(into.tensors[k], tensor);
   mergeEvaluators(into.evaluators, from.evaluators);
   mergeCost(into.cost, from.cost);
+}
+
+/**
+ * @throws SketchError `shape` unless `from` can be merged into `into`: counted on the same cells, and without a section
+ *   that `into` lacks
+ */
+export function requireSameShape(into: WindowSketch, from: WindowSketch): void {
+  if (into.features.length !== from.features.length) {
+    throw new SketchError(
+      'shape',
+      `cannot merge ${from.features.length} features into ${into.features.length}`,
+    );
+  }
+  for (let k = 0; k < into.features.length; k += 1) {
+    requireSameCells(into.features[k], from.features[k], k);
+  }
+  requireSameCells(into.prediction, from.prediction, 'prediction');
+  requireSameSections(into, from);
+}
+
+/**
+ * A decoded window, with the sections of its version that it left out because they count nothing.
+ *
+ * @param grids what `window` was counted on: see `requireSameShape`
+ */
+export function withSections(window: WindowSketch, grids: WindowGrids): WindowSketch {
+  const { outcome, tensors } = window;
+  const watched = grids.tensors ?? [];
+  return {
+    ...window,
+    outcome: outcome === null && grids.outcome ? emptyOutcome(grids.outcome) : outcome,
+    tensors: tensors.length === 0 ? watched.map(emptyTensorSketch) : tensors,
+  };
 }
 
 /**
@@ -165,11 +189,11 @@ export function mergeFeature(into: FeatureSketch, from: FeatureSketch): void {
   else throw new SketchError('shape', `cannot merge ${from.kind} into ${into.kind}`);
 }
 
-function requireSameCells(into: FeatureSketch, from: FeatureSketch, name: string): void {
+function requireSameCells(into: FeatureSketch, from: FeatureSketch, name: string | number): void {
   if (into.kind === from.kind && into.counts.length === from.counts.length) return;
   throw new SketchError(
     'shape',
-    `${name}: cannot merge ${from.kind} with ${from.counts.length} cells ` +
-      `into ${into.kind} with ${into.counts.length}`,
+    `${typeof name === 'number' ? `feature ${name}` : name}: cannot merge ${from.kind} with ` +
+      `${from.counts.length} cells into ${into.kind} with ${into.counts.length}`,
   );
 }

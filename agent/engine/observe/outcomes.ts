@@ -3,6 +3,12 @@ import { positiveClassOf } from '../../../protocol/outcome-grid.ts';
 import { MAX_MAGNITUDE } from '../../../protocol/sketch/moments.ts';
 import type { OutcomeGrid, OutcomeSketch } from '../../../protocol/sketch/outcome.ts';
 import { OutcomeCells } from '../../../protocol/sketch/outcome-count.ts';
+import {
+  addToBlock,
+  BLOCK_ROWS,
+  emptyBlock,
+  type PredictionBlock,
+} from '../../../protocol/sketch/prediction-block.ts';
 import { parameterOf } from '../serve/request-parameters.ts';
 import { DecisionBuffer, hashCaller } from './decision-record.ts';
 import type { Answered } from './recorder.ts';
@@ -24,6 +30,7 @@ export class OutcomeObserver {
   readonly #cells: OutcomeCells;
   readonly #groups: RowGroups;
   readonly #levels: Uint8Array;
+  readonly #block: PredictionBlock;
   readonly #decisions: DecisionBuffer;
   readonly #tensor: string;
   readonly #index: number;
@@ -41,6 +48,7 @@ export class OutcomeObserver {
     this.#cells = new OutcomeCells(grid);
     this.#groups = new RowGroups(manifest, grid.axes);
     this.#levels = new Uint8Array(grid.axes.length);
+    this.#block = emptyBlock(grid.axes.length);
     this.#decisions = new DecisionBuffer(grid.axes.length);
     this.#tensor = prediction?.tensor ?? '';
     this.#index = prediction?.index ?? 0;
@@ -52,6 +60,12 @@ export class OutcomeObserver {
 
   answered(answers: readonly Answered[], into: OutcomeSketch): void {
     for (let at = 0; at < answers.length; at += 1) this.#answer(answers[at], into);
+    this.#count(into);
+  }
+
+  #count(into: OutcomeSketch): void {
+    this.#cells.countPredictions(into, this.#block);
+    this.#block.rows = 0;
   }
 
   #answer(answer: Answered, into: OutcomeSketch): void {
@@ -68,7 +82,8 @@ export class OutcomeObserver {
       else this.#read(data[at]);
       if (!this.#judge()) continue;
       this.#groups.read(row, this.#levels);
-      this.#cells.countPrediction(into, this.#levels, this.#prediction[0], this.#positive);
+      addToBlock(this.#block, this.#levels, this.#prediction[0], this.#positive);
+      if (this.#block.rows === BLOCK_ROWS) this.#count(into);
       if (keep) this.#remember(decisionRow, row, caller);
     }
   }

@@ -4,6 +4,7 @@ import { encodeWindow } from '../../../protocol/sketch/codec.ts';
 import { emptyOutcome, type OutcomeGrid } from '../../../protocol/sketch/outcome.ts';
 import { OutcomeCells } from '../../../protocol/sketch/outcome-count.ts';
 import { emptyWindow, type WindowSketch } from '../../../protocol/sketch/window.ts';
+import { encodeFormat1 } from '../../protocol/sketch/older-format.ts';
 import { sealed } from '../../protocol/sketch/sealed.ts';
 import { MergeFixture } from '../../support/merge-fixture.ts';
 import { GRIDS, seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
@@ -19,8 +20,9 @@ beforeEach(async () => {
 });
 afterEach(() => merge.close());
 
-/** As an agent of protocol 1 or 2 encodes it: the same body without sections, behind format 1. */
+/** Format 1: as an agent of protocol 1 or 2 encodes it. */
 function inFormat(window: WindowSketch, format: number): Uint8Array {
+  if (format === 1 && window.outcome === null) return encodeFormat1(window);
   return sealed(encodeWindow(window).subarray(4, -4), format);
 }
 

@@ -5,13 +5,13 @@ import { ByteWriter } from '../../../protocol/sketch/byte-writer.ts';
 import { SketchError } from '../../../protocol/sketch/error.ts';
 
 /** The buffer's first size: every kind of write has to survive being the one that outgrows it. */
-const FIRST_SIZE = 1024;
+const FIRST_SIZE = 4096;
 
 it.each([
   ['byte', 1],
   ['uint32', 4],
   ['float64', 8],
-  ['float24', 3],
+  ['float16', 2],
   ['count', 2],
 ] as const)('a %s is whole wherever the buffer grows', (kind, size) => {
   const alone = new ByteWriter();
@@ -46,14 +46,45 @@ it.each([
   expect(() => new ByteReader(Uint8Array.from(bytes)).count('value')).toThrow(SketchError);
 });
 
-it('float24 is within 2^-16', () => {
-  const anyOffset = fc.double({ min: -(2 ** 27), max: 2 ** 27, noNaN: true });
+it('float16 is within 2^-11, and within 2^-14 near 0', () => {
+  const anyOffset = fc.oneof(
+    fc.double({ min: -(2 ** 27), max: 2 ** 27, noNaN: true }),
+    fc.double({ min: -4, max: 4, noNaN: true }),
+    fc.constantFrom(0, -0, 0.125, -0.125, 0.125 - 2 ** -14, 2 ** 27, 1 - 2 ** -20),
+  );
   fc.assert(
     fc.property(anyOffset, (value) => {
-      const writer = new ByteWriter();
-      writer.float24(value);
-      const error = Math.abs(new ByteReader(writer.written()).float24('value') - value);
-      expect(error).toBeLessThanOrEqual(1.001 * 2 ** -16 * Math.abs(value) + 2 ** -126);
+      const error = Math.abs(roundTrip(value) - value);
+      expect(error).toBeLessThanOrEqual(Math.max(1.0001 * 2 ** -11 * Math.abs(value), 2 ** -14));
     }),
+    { numRuns: 2000 },
   );
 });
+
+it('float16 has a finite number for each code, and writes it again as the same', () => {
+  for (let code = 0; code < 2 ** 16; code += 1) {
+    const value = new ByteReader(Uint8Array.of(code & 0xff, code >>> 8)).float16('value');
+    if (!Number.isFinite(value) || roundTrip(value) !== value + 0) {
+      throw new Error(`code ${code}: ${value} came back as ${roundTrip(value)}`);
+    }
+  }
+  expect(roundTrip(1e300)).toBe(2 ** 28 - 2 ** 17);
+  expect(roundTrip(-1e300)).toBe(2 ** 17 - 2 ** 28);
+});
+
+it('a cleared writer begins anew, whatever it held', () => {
+  const writer = new ByteWriter();
+  for (const size of [10, 5000, 300_000]) {
+    for (let k = 0; k < size; k += 1) writer.byte(7);
+    writer.clear();
+    writer.count(300, 'value');
+    expect([...writer.written()]).toEqual([0xac, 0x02]);
+    writer.clear();
+  }
+});
+
+function roundTrip(value: number): number {
+  const writer = new ByteWriter();
+  writer.float16(value);
+  return new ByteReader(writer.written()).float16('value') + 0;
+}

@@ -4,6 +4,7 @@ import { decodeWindow, encodeWindow } from '../../../protocol/sketch/codec.ts';
 import { SketchError } from '../../../protocol/sketch/error.ts';
 import { emptyOutcome } from '../../../protocol/sketch/outcome.ts';
 import { mergeWindow, type WindowSketch } from '../../../protocol/sketch/window.ts';
+import { encodeFormat1 } from './older-format.ts';
 import { sealed } from './sealed.ts';
 import { anyOutcomes, emptyWatched, type OutcomeRow, watchedWindow } from './watched.ts';
 import { windowOf } from './windows.ts';
@@ -48,8 +49,12 @@ describe('sections of a window', () => {
   });
 
   it('of the first format are refused: it had none', () => {
+    const cost = [4, ...price(1)];
+    const first = encodeFormat1(windowOf([])).subarray(4, -4);
     const body = encodeWindow(watchedWindow('binary', ROWS)).subarray(4, -4);
-    expect(() => decodeWindow(sealed(body, 1))).toThrow(/bytes after the prediction/);
+    expect(() => decodeWindow(sealed([...first, ...cost], 1))).toThrow(
+      /bytes after the prediction/,
+    );
     expect(() => decodeWindow(sealed(body, 3))).toThrow('format 3: this build reads 1 to 2');
     expect(() => decodeWindow(sealed(body, 0))).toThrow('format 0');
   });

@@ -7,7 +7,6 @@ import { OutcomeCells } from '../../../protocol/sketch/outcome-count.ts';
 import { FOURIER_UNIT, type TensorGrid } from '../../../protocol/sketch/tensor-sketch.ts';
 import {
   emptyWindow,
-  mergeWindow,
   type WindowGrids,
   type WindowSketch,
 } from '../../../protocol/sketch/window.ts';
@@ -57,13 +56,12 @@ export function watchedWindow(
   rows: readonly OutcomeRow[],
 ): WindowSketch {
   const window = emptyWatched(kind);
-  for (const row of rows) mergeWindow(window, watchedRow(kind, row));
+  for (const row of rows) count(window, kind, row);
   return window;
 }
 
-/** Dyadic costs, so that their sums are exact. */
-function watchedRow(kind: OutcomeGrid['kind'], row: OutcomeRow): WindowSketch {
-  const window = emptyWatched(kind);
+/** Counted and not merged, so that merging can be held against it. Dyadic costs, so that their sums are exact. */
+function count(window: WindowSketch, kind: OutcomeGrid['kind'], row: OutcomeRow): void {
   const { outcome } = window;
   if (outcome === null) throw new Error('outcomes are watched');
   const cells = new OutcomeCells(gridOf(kind));
@@ -77,15 +75,15 @@ function watchedRow(kind: OutcomeGrid['kind'], row: OutcomeRow): WindowSketch {
   }
   watchTensor(window, row.vector);
   for (const name of ['a', 'ß']) {
-    const evaluator = emptyEvaluator(name);
+    const known = window.evaluators.find((one) => one.name === name);
+    const evaluator = known ?? emptyEvaluator(name);
+    if (known === undefined) window.evaluators.push(evaluator);
     if (row.score === null) evaluator.failed += 1;
     else addNumeric(evaluator.scores, EVALUATOR_GRID, row.score);
     if (row.score !== null && row.score >= 0.5) evaluator.flagged += 1;
-    window.evaluators.push(evaluator);
   }
   window.cost.computeUs += 1.5;
   window.cost.priceMicros += 0.25;
-  return window;
 }
 
 function watchTensor(window: WindowSketch, [a, b]: readonly [number, number]): void {
