@@ -14,6 +14,7 @@ import { estimatedSignal } from './performance-signal.ts';
 import { type QualityKind, qualityRate, toleratedQuality } from './quality-signal.ts';
 import { faultSignal, learnedRateSignal, rateSignal } from './rate-signal.ts';
 import type { Learnt, Seen, Stream } from './stream.ts';
+import { unseenRegion } from './unseen-region.ts';
 
 /** What a block says of each stream; null where it can't speak of one. */
 export type Observe = (stream: Stream) => Seen | Learnt | null;
@@ -105,14 +106,16 @@ function tensor(shape: MonitorShape, window: WindowSketch, name: string): Seen |
 
 function estimated(
   { trust }: MonitorState,
-  { reference }: MonitorShape,
-  { outcome }: WindowSketch,
+  shape: MonitorShape,
+  window: WindowSketch,
   { state, last }: Stream,
 ): Seen | null {
-  const baseline = reference?.outcome ?? null;
+  const { outcome } = window;
+  const baseline = shape.reference?.outcome ?? null;
   if (baseline === null || outcome === null) return null;
-  if (trust !== null && trust < MIN_TRUST) {
-    // What labels have proved wrong must not stay an alarm: it counts as calm.
+  const isWrong = trust !== null && trust < MIN_TRUST;
+  if (isWrong || unseenRegion(shape, window) !== null) {
+    // What labels have proved wrong, or nobody can know, must not stay an alarm: it counts as calm.
     if (state.kind !== 'alert' || last === null) return null;
     return { observation: { kind: 'evidence', logE: [], effect: 0 }, measure: last };
   }

@@ -193,6 +193,7 @@ const performanceSchema = z.object({
         .nullable(),
       trust: z.number().nullable(),
       calibratedOn: z.enum(['baseline', 'scores']),
+      unseen: z.object({ feature: z.string(), share: z.number() }).nullable(),
     })
     .nullable(),
   baseline: realisedSchema.nullable(),

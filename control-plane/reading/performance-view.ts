@@ -14,6 +14,7 @@ import { manskiBounds } from '../../protocol/statistics/manski.ts';
 import { type RegressionMetrics, regressionMetrics } from '../../protocol/statistics/regression.ts';
 import { scoreBins } from '../../protocol/statistics/score-bins.ts';
 import type { Interval } from '../../protocol/statistics/wilson.ts';
+import type { UnseenRegion } from '../decide/unseen-region.ts';
 import { type Estimate, estimateOf } from './fairness-view.ts';
 
 /** Labelled rows before an estimate is compared with what was realised. */
@@ -58,11 +59,13 @@ export interface RegressionRealised extends RegressionMetrics {
 export type Realised = BinaryRealised | MulticlassRealised | RegressionRealised;
 
 export interface EstimatedView {
-  /** Null when hidden: trust below MIN_TRUST. */
+  /** Null when hidden: trust below MIN_TRUST, or an unseen region. */
   readonly estimate: PerformanceEstimate | null;
   /** Null with fewer than MIN_TRUST_ROWS labels: nothing to hold it against. */
   readonly trust: number | null;
   readonly calibratedOn: 'baseline' | 'scores';
+  /** Why it is hidden whatever the trust: rows where the baseline had none. */
+  readonly unseen: UnseenRegion | null;
 }
 
 export interface PerformanceView {
@@ -74,18 +77,19 @@ export interface PerformanceView {
   readonly baseline: Realised | null;
 }
 
-/** Realised and estimated performance of a period. `map` comes from the baseline's labels. */
+/** Realised and estimated performance of a period. `map` comes from the baseline's labels, `unseen` from its inputs. */
 export function performanceView(
   outcome: OutcomeSketch,
   baseline: OutcomeSketch | null,
   map: IsotonicMap | null,
+  unseen: UnseenRegion | null = null,
 ): PerformanceView {
   const labels = labelsOf(outcome);
   const realised = realisedOf(outcome);
   return {
     labels,
     realised,
-    estimated: estimatedOf(outcome, map),
+    estimated: estimatedOf(outcome, map, unseen),
     baseline: baseline === null ? null : realisedOf(baseline),
   };
 }
@@ -176,7 +180,11 @@ function regression(outcome: OutcomeSketch, rows: number): Realised | null {
   return metrics === null ? null : { kind: 'regression', ...metrics };
 }
 
-function estimatedOf(outcome: OutcomeSketch, map: IsotonicMap | null): EstimatedView | null {
+function estimatedOf(
+  outcome: OutcomeSketch,
+  map: IsotonicMap | null,
+  unseen: UnseenRegion | null,
+): EstimatedView | null {
   if (outcome.kind !== 'binary' || outcome.scores.length === 0) return null;
   const estimate = estimatePerformance(scoreBins(outcome.scores), map);
   if (estimate === null) return null;
@@ -186,7 +194,8 @@ function estimatedOf(outcome: OutcomeSketch, map: IsotonicMap | null): Estimated
       ? trustOf(estimate.accuracy, realised.accuracy.value, standardError(realised.accuracy))
       : null;
   const calibratedOn = map === null ? 'scores' : 'baseline';
-  return { estimate: trust !== null && trust < MIN_TRUST ? null : estimate, trust, calibratedOn };
+  const isHidden = unseen !== null || (trust !== null && trust < MIN_TRUST);
+  return { estimate: isHidden ? null : estimate, trust, calibratedOn, unseen };
 }
 
 function standardError({ value, trials }: Estimate): number {

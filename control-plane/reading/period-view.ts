@@ -9,6 +9,7 @@ import { compareFeature } from '../../protocol/statistics/drift.ts';
 import { type IsotonicMap, isotonicMap } from '../../protocol/statistics/isotonic.ts';
 import { scoreBins } from '../../protocol/statistics/score-bins.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
+import { unseenRegion } from '../decide/unseen-region.ts';
 import { ControlError } from '../error.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
 import { decompose } from './decomposition.ts';
@@ -110,10 +111,12 @@ export class PeriodView {
     }
   }
 
-  #addPerformance(startMs: number, { outcome }: WindowSketch): void {
+  #addPerformance(startMs: number, window: WindowSketch): void {
+    const { outcome } = window;
     if (outcome === null) return;
     const { labels, realised } = performanceView(outcome, null, null);
-    const estimate = estimatePerformance(scoreBins(outcome.scores), this.#map);
+    const isGuess = unseenRegion(this.#shape, window) !== null;
+    const estimate = isGuess ? null : estimatePerformance(scoreBins(outcome.scores), this.#map);
     this.#performance.push({
       startMs,
       completeness: labels.completeness,
@@ -151,10 +154,12 @@ export class PeriodView {
     return views.filter(({ attribute }) => groups.includes(attribute));
   }
 
-  #performanceSection({ outcome }: WindowSketch): MonitoringView['performance'] {
+  #performanceSection(total: WindowSketch): MonitoringView['performance'] {
+    const { outcome } = total;
     if (!this.#wanted.has('performance') || outcome === null) return null;
     const baseline = this.#shape.reference?.outcome ?? null;
-    const view = performanceView(outcome, baseline, this.#map);
+    const unseen = unseenRegion(this.#shape, total);
+    const view = performanceView(outcome, baseline, this.#map, unseen);
     return { ...view, points: this.#performance };
   }
 }

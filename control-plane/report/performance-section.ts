@@ -83,11 +83,14 @@ function bounds({ realised, labels }: Performance): Html | null {
 function estimateSentence({ estimated }: Performance): Html {
   if (estimated === null)
     return html`There is no score from which performance without labels could be estimated.`;
-  const { estimate, trust, calibratedOn } = estimated;
+  const { estimate, trust, calibratedOn, unseen } = estimated;
   const base =
     calibratedOn === 'baseline'
       ? 'scores calibrated on the baseline’s labels'
       : 'scores as they are';
+  if (unseen !== null) {
+    return html`The estimate without labels (CBPE) is withheld: ${percent(unseen.share)} of the rows have a ${unseen.feature} that the baseline never had, and nobody knows how scores and outcomes go together there.`;
+  }
   if (estimate === null) {
     return html`The estimate without labels (CBPE) is withheld: on labelled rows it was wrong (trust ${figure(trust)}, below 0.5). That is what a changed relation of inputs and outcome looks like.`;
   }

@@ -179,6 +179,7 @@ export const performance: NonNullable<ReportData['performance']> = {
     },
     trust: 0.7,
     calibratedOn: 'baseline',
+    unseen: null,
   },
   baseline: binary(0.9),
   points: [0, 1, 2].map((at) => ({

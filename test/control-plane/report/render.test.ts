@@ -119,7 +119,12 @@ describe('sections', () => {
   });
 
   test('an estimate that proved wrong is withheld and says so', () => {
-    const estimated = { estimate: null, trust: 0.2, calibratedOn: 'baseline' as const };
+    const estimated = {
+      estimate: null,
+      trust: 0.2,
+      calibratedOn: 'baseline' as const,
+      unseen: null,
+    };
     const text = textOf({ performance: { ...performance, estimated } });
     expect(text).toContain('is withheld');
   });
