@@ -82,7 +82,9 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const roster = new Roster((agent) => publisher.inForce(agent));
   const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
-    for (const row of rows) sessions.get(row.agentId)?.desire(() => desiredMessage(row, trust));
+    for (const row of rows) {
+      sessions.get(row.agentId)?.desire(row.generation, () => desiredMessage(row, trust));
+    }
   });
   const watch: Watch = new Watch({
     store,
@@ -188,7 +190,9 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       return;
     }
     const document = await publisher.current(agent);
-    if (document !== null) session.desire(() => desiredMessage(document, trust));
+    if (document !== null) {
+      session.desire(document.generation, () => desiredMessage(document, trust));
+    }
     await leases.greet(agent, session);
     fleet.wake();
   }
@@ -263,6 +267,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
 function turnAway(socket: Duplex, waitMs: number): void {
   const seconds = Math.ceil(waitMs / 1000);
   socket.on('error', () => socket.destroy());
+  // Whoever does not close its own end must not keep ours.
+  socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 503 Service Unavailable\r\nRetry-After: ${seconds}\r\n${RETRY_AFTER_MS_HEADER}: ${waitMs}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
   );

@@ -79,6 +79,7 @@ export class Session {
   #held = 0;
   #nextDocument: (() => DesiredMessage) | null = null;
   #isSendingDocument = false;
+  #latestDocument = 0;
   readonly #challengeHash: Promise<Uint8Array>;
   /** What answers are signed with; null before a hello, and for an agent that asks for no proof. */
   #frames: Frames | null = null;
@@ -130,7 +131,10 @@ export class Session {
    * Sends a document. While an earlier one has not left this process only the latest waits, made when its turn comes: to
    * a host that reads slowly, what is no longer wanted is not sent.
    */
-  desire(document: () => DesiredMessage): void {
+  desire(generation: number, document: () => DesiredMessage): void {
+    // Read from the database while a newer one was published.
+    if (generation < this.#latestDocument) return;
+    this.#latestDocument = generation;
     this.#nextDocument = document;
     if (!this.#isSendingDocument) this.#sendDocument();
   }

@@ -42,6 +42,9 @@ export class Store {
   readonly read: Database;
   readonly #client: Client;
   #queue: Write[] = [];
+  /** Ahead of the queue. */
+  #urgent: Write[] = [];
+  #closed = false;
   #draining: Promise<void> | null = null;
   #commits = 0;
   readonly #waiting = new Set<() => void>();
@@ -74,22 +77,31 @@ export class Store {
    * its own end.
    */
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#enqueue(this.#queue, work);
+  }
+
+  /**
+   * As `write`, ahead of all that waits there and behind earlier calls of this: a rollback is not to wait for the windows of
+   * a fleet.
+   */
+  writeFirst<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#enqueue(this.#urgent, work);
+  }
+
+  #enqueue<T>(queue: Write[], work: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new Error('the database is closed'));
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve, reject });
+      queue.push({ work, resolve, reject });
       this.#draining ??= this.#drain();
     });
   }
 
-  /** As `write`, ahead of everything that waits: a rollback is not to wait for the windows of a fleet. */
-  writeFirst<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#queue.unshift({ work, resolve, reject });
-      this.#draining ??= this.#drain();
-    });
+  #next(): Write | undefined {
+    return this.#urgent.shift() ?? this.#queue.shift();
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#urgent.length + this.#queue.length > 0) {
       await this.#commitGroup();
       // The driver answers at once, so that whoever writes again and again would keep the thread for itself: with ten
       // thousand hosts no request and no link would be heard for seconds.
@@ -107,7 +119,7 @@ export class Store {
       await this.read.transaction(async (tx) => {
         const untilMs = performance.now() + GROUP_MS;
         do {
-          current = this.#queue.shift();
+          current = this.#next();
           if (current === undefined) return;
           group.push({ write: current, outcome: await inSavepoint(tx, current.work) });
           current = undefined;
@@ -116,7 +128,9 @@ export class Store {
     } catch (error) {
       // The disk is full, say: nothing of the group is there, and who asked is told so.
       for (const { write } of group) write.reject(error);
-      current?.reject(error);
+      // A transaction that could not even begin has taken nobody: whoever is next is told, or it would be tried for ever.
+      const failed = current ?? (group.length === 0 ? this.#next() : undefined);
+      failed?.reject(error);
       return;
     }
     this.#committed();
@@ -153,7 +167,9 @@ export class Store {
   }
 
   /** Waits for queued writes, then closes the file. */
+  /** Writes that were asked for before are done; later ones are refused. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#draining;
     this.#client.close();
   }

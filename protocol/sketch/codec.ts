@@ -46,8 +46,11 @@ import type { FeatureSketch, WindowSketch } from './window.ts';
 const MAGIC = [0x44, 0x4c, 0x57];
 const CRC_BYTES = 4;
 
-/** 1: first format, without sections; still read. 2: sections, and two bytes for a bin's mean. */
-export const FORMAT_VERSION = 2;
+/**
+ * 1: first format, without sections; still read. 2: sections and three bytes for a bin's mean, in builds between releases;
+ * refused. 3: near counts, and two bytes for a mean.
+ */
+export const FORMAT_VERSION = 3;
 const FIRST_VERSION = 1;
 
 /**
@@ -130,7 +133,7 @@ export function decodeWindow(
 }
 
 /** Magic, version and checksum come first: nothing is parsed out of damaged bytes. */
-function checked(bytes: Uint8Array, limits: WindowLimits): { version: 1 | 2; body: Uint8Array } {
+function checked(bytes: Uint8Array, limits: WindowLimits): { version: 1 | 3; body: Uint8Array } {
   if (bytes.length > limits.maxBytes) {
     throw new SketchError('limit', `${bytes.length} bytes: at most ${limits.maxBytes}`);
   }
@@ -145,7 +148,7 @@ function checked(bytes: Uint8Array, limits: WindowLimits): { version: 1 | 2; bod
   if (version !== FIRST_VERSION && version !== FORMAT_VERSION) {
     throw new SketchError(
       'version',
-      `format ${version}: this build reads ${FIRST_VERSION} to ${FORMAT_VERSION}`,
+      `format ${version}: this build reads ${FIRST_VERSION} and ${FORMAT_VERSION}`,
     );
   }
   const body = bytes.subarray(0, -CRC_BYTES);

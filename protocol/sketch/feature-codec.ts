@@ -60,7 +60,7 @@ export function readFeature(
   reader: ByteReader,
   maxBins: number,
   name: FeatureName,
-  format: 1 | 2 = 2,
+  format: 1 | 3 = 3,
 ): FeatureSketch {
   try {
     return readUnnamed(reader, maxBins, format);
@@ -69,7 +69,7 @@ export function readFeature(
   }
 }
 
-function readUnnamed(reader: ByteReader, maxBins: number, format: 1 | 2): FeatureSketch {
+function readUnnamed(reader: ByteReader, maxBins: number, format: 1 | 3): FeatureSketch {
   const kind = reader.byte('kind');
   if (kind > HASHED) throw new SketchError('format', `kind ${kind}, must be 0, 1 or 2`);
   const missing = reader.count('missing');
@@ -165,7 +165,7 @@ function readSums(
   reader: ByteReader,
   counts: Float64Array,
   moments: Moments,
-  format: 1 | 2,
+  format: 1 | 3,
 ): Float64Array {
   const sums = reader.cells(counts.length);
   const sigma = Math.sqrt(variance(moments));
@@ -173,7 +173,7 @@ function readSums(
   for (let k = 0; k < counts.length; k += 1) {
     const count = counts[k];
     if (count === 0) continue;
-    const offset = format === 2 ? reader.float16('sums', k) : reader.float24('sums', k);
+    const offset = format === 3 ? reader.float16('sums', k) : reader.float24('sums', k);
     if (!Number.isFinite(offset)) {
       throw new SketchError('format', `sums[${k}]: ${offset} is not finite`);
     }

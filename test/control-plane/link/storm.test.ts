@@ -127,12 +127,14 @@ describe('a host that does not read', () => {
     (Reflect.get(client, '_socket') as Socket).pause();
     let made = 0;
     for (let generation = 1; generation <= 100; generation += 1) {
-      session.desire(() => {
+      session.desire(generation, () => {
         made += 1;
         return documentOf(generation);
       });
       await turn();
     }
+    // One that was read before it and comes late is not sent any more.
+    session.desire(99, () => documentOf(99));
     // What the kernel takes, one on its way, and none of those that waited.
     expect(made).toBeLessThan(20);
     (Reflect.get(client, '_socket') as Socket).resume();

@@ -41,8 +41,8 @@ describe('TELEM-9: windows of agents of older protocols', () => {
   it('are merged with newer ones of the same time, whichever came first', async () => {
     const random = seeded(1);
     for (const [at, formats] of [
-      [0, [1, 2, 1]],
-      [300_000, [2, 1, 2]],
+      [0, [1, 3, 1]],
+      [300_000, [3, 1, 3]],
     ] as const) {
       for (const format of formats) {
         const window = syntheticWindow(random, { rows: 7, errors: 1 });
@@ -63,12 +63,12 @@ describe('TELEM-9: windows of agents of older protocols', () => {
     const good = syntheticWindow(random, { rows: 3 });
     await merge.add(START, inFormat(good, 1));
     const before = await merge.sum(...SPAN);
-    await merge.add(START, inFormat(good, 3));
+    await merge.add(START, inFormat(good, 2));
     await merge.add(START, inFormat(labels(1), 1));
     const other = emptyWindow({ ...GRIDS, features: [GRIDS.features[0], GRIDS.features[0]] });
     await merge.add(START, inFormat(other, 1));
     expect(merge.refused.map(({ reason, detail }) => [reason, detail])).toEqual([
-      ['damaged', 'format 3: this build reads 1 to 2'],
+      ['damaged', 'format 2: this build reads 1 and 3'],
       ['damaged', expect.stringContaining('bytes after the prediction')],
       ['other-reference', 'cannot merge 2 features into 1'],
     ]);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Client } from '@libsql/client';
 import { is, sql } from 'drizzle-orm';
 import { getTableConfig, SQLiteTable } from 'drizzle-orm/sqlite-core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -153,13 +154,34 @@ test('a long queue of writes leaves the event loop its turns', async () => {
   expect(turns).toBeGreaterThan(5);
 });
 
-test('what goes first is done before writes that wait, and after the one under way', async () => {
+test('what goes first is done before writes that wait, in its own order', async () => {
   const order: string[] = [];
   const note = (name: string) => async () => {
     order.push(name);
   };
   const writes = ['a', 'b', 'c'].map((name) => store.write(note(name)));
-  await Promise.all([...writes, store.writeFirst(note('rollback'))]);
-  expect(order).toHaveLength(4);
+  const first = ['deploy', 'rollback'].map((name) => store.writeFirst(note(name)));
+  await Promise.all([...writes, ...first]);
+  expect(order).toHaveLength(5);
+  expect(order.indexOf('deploy')).toBeLessThan(order.indexOf('rollback'));
   expect(order.indexOf('rollback')).toBeLessThan(order.indexOf('c'));
+});
+
+test('writes are told when no transaction can begin, one after the other, and later ones go on', async () => {
+  const client = Reflect.get(store.read, '$client') as Client;
+  const begin = client.transaction;
+  client.transaction = () => Promise.reject(new Error('SQLITE_BUSY: locked by a backup'));
+  const told = await Promise.allSettled(['a', 'b'].map((name) => store.write(async () => name)));
+  expect(told.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  client.transaction = begin;
+  expect(await store.write(async () => 'c')).toBe('c');
+});
+
+test('a store that is closed has done what was asked for, and refuses what comes later', async () => {
+  const before = store.write(async (tx) => nextGeneration(tx));
+  const closing = store.close();
+  await expect(store.write(async () => 'late')).rejects.toThrow('the database is closed');
+  await closing;
+  expect(await before).toBe(1);
+  store = await Store.open(dir);
 });

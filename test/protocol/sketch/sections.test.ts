@@ -55,7 +55,7 @@ describe('sections of a window', () => {
     expect(() => decodeWindow(sealed([...first, ...cost], 1))).toThrow(
       /bytes after the prediction/,
     );
-    expect(() => decodeWindow(sealed(body, 3))).toThrow('format 3: this build reads 1 to 2');
+    expect(() => decodeWindow(sealed(body, 2))).toThrow('format 2: this build reads 1 and 3');
     expect(() => decodeWindow(sealed(body, 0))).toThrow('format 0');
   });
 
