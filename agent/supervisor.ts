@@ -6,7 +6,9 @@ import type { Logger } from 'pino';
 import { fingerprintOf } from '../protocol/signing.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { Accounts } from './accounts.ts';
-import { CommandRunner } from './command/run-command.ts';
+import { type About, commandsOf } from './command/host-commands.ts';
+import { LogSwitch } from './command/log-switch.ts';
+import type { CommandRunner } from './command/run-command.ts';
 import type { AgentConfig } from './config.ts';
 import type { EngineDeath } from './engine/pool/engine-death.ts';
 import type { EngineProgram } from './engine/pool/engine-process.ts';
@@ -20,6 +22,7 @@ import { Outbox } from './link/outbox.ts';
 import { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
+import { ownFigures } from './metrics/own-figures.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { type ModelShelf, openShelf } from './model-shelf.ts';
 import { Convergence } from './rollout/convergence.ts';
@@ -37,13 +40,14 @@ export interface ServingUrls {
   readonly metrics: string | null;
 }
 
-/** What was read from the data folder. */
+/** What was read from the data folder, and what it is. */
 interface Opened {
   readonly identity: Identity;
   readonly trust: TrustStore;
   readonly outbox: Outbox;
   readonly ledger: EgressLedger;
   readonly boot: string;
+  readonly about: About;
 }
 
 /**
@@ -76,6 +80,7 @@ export class Supervisor {
   readonly #convergence: Convergence;
   readonly #documents: DocumentQueue;
   readonly #commands: CommandRunner;
+  readonly #logSwitch: LogSwitch;
   readonly #link: Link | null;
   #metrics: MetricsServer | null = null;
   #servingUrl: string | null = null;
@@ -85,6 +90,7 @@ export class Supervisor {
     config: AgentConfig,
     program: Omit<EngineProgram, 'journalFolder'>,
     log: Logger,
+    about: About,
   ): Promise<Supervisor> {
     const identity = await Identity.load(config.dataFolder);
     log.info({ fingerprint: await fingerprintOf(identity.key.publicKey) }, 'identity');
@@ -106,6 +112,7 @@ export class Supervisor {
       outbox,
       ledger,
       boot,
+      about,
     });
   }
 
@@ -113,7 +120,7 @@ export class Supervisor {
     config: AgentConfig,
     program: EngineProgram,
     log: Logger,
-    { identity, trust, outbox, ledger, boot }: Opened,
+    { identity, trust, outbox, ledger, boot, about }: Opened,
   ) {
     this.#config = config;
     this.#log = log;
@@ -177,10 +184,10 @@ export class Supervisor {
       send: (message) => this.#link?.send(message),
       onFailure: (reason) => log.warn({ reason }, 'could not write down what left this host'),
     });
-    this.#commands = new CommandRunner({
-      plan: () => this.#convergence.serving,
-      filesOf: (manifest) => this.#convergence.filesOf(manifest),
-      rotateKey: async () => (await identity.prepareRotation()).publicKey,
+    this.#logSwitch = new LogSwitch(log);
+    this.#commands = commandsOf({
+      ...{ config, about, log, identity, ledger, logSwitch: this.#logSwitch, labels: this.#labels },
+      ...{ pool: this.#pool, convergence: this.#convergence, outbox: () => this.telemetry },
     });
     this.#link = config.controlUrl === null ? null : this.#createLink(config.controlUrl, boot);
   }
@@ -248,7 +255,7 @@ export class Supervisor {
         const [url, token] = [config.controlUrl, this.#downloadToken];
         return url === null || token === null ? null : { url, token };
       },
-      onReport: (report) => this.#link?.send(report),
+      onReport: (report) => this.#link?.send({ ...report, draining: this.#pool.draining }),
       onEvent: (name, detail) => this.#event(name, detail),
       log: (level, message, detail) => log[level](detail, message),
     });
@@ -341,8 +348,6 @@ export class Supervisor {
   }
 
   async #renderMetrics(): Promise<string> {
-    const { rss } = process.memoryUsage();
-    const { user, system } = process.cpuUsage();
     const figures: AgentFigures = {
       generation: this.#convergence.generation,
       appliedGeneration: this.#convergence.applied,
@@ -352,7 +357,7 @@ export class Supervisor {
       labels: this.#labels.figures,
       restraints: this.#restraints.figures,
       connections: this.#pool.connections,
-      supervisor: { rssBytes: rss, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 },
+      supervisor: ownFigures(),
     };
     return renderMetrics(await this.#pool.snapshot(), figures);
   }
@@ -369,6 +374,7 @@ export class Supervisor {
     this.#convergence.stop();
     this.#expiry.stop();
     this.#commands.stop();
+    this.#logSwitch.stop();
     this.#metrics?.close();
     await this.#pool.stop();
     await this.#restraints.stop();
