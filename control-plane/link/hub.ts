@@ -15,6 +15,7 @@ import type { Hub } from '../http/services.ts';
 import { onControlClock } from '../merge/control-clock.ts';
 import { Ingest } from '../merge/ingest.ts';
 import { keepWindows } from '../merge/retention.ts';
+import type { Place } from '../residency/residency.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
 import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
@@ -29,6 +30,7 @@ import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './a
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
+import { HostDesk } from './host-desk.ts';
 import { LeaseDesk } from './lease-desk.ts';
 import { Reports } from './reports.ts';
 import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
@@ -49,6 +51,8 @@ export interface HubDeps {
   readonly admission?: AdmissionPolicy;
   /** How many links it lets in; default `DEFAULT_ADMISSION_RATE`. */
   readonly admissionRate?: AdmissionRate;
+  /** Where this control plane is; default: nobody has said. */
+  readonly jurisdiction?: Place;
   readonly now?: () => number;
   readonly helloTimeoutMs?: number;
   readonly pingIntervalMs?: number;
@@ -120,6 +124,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   });
   const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
+  const jurisdiction = deps.jurisdiction ?? null;
+  const hosts = new HostDesk({ store, commands, jurisdiction, now });
 
   const sessionDeps: SessionDeps = {
     key,
@@ -230,6 +236,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     fleet,
     agents,
     commands,
+    hosts,
     monitoring: new MonitoringReader(store, shapeOf),
     handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (request.url?.split('?', 1)[0] !== LINK_PATH) {

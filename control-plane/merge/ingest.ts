@@ -1,10 +1,12 @@
 import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
+import { record } from '../audit/record.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
-import { revocationsOf } from '../store/agents.ts';
+import { telemetryViolation } from '../residency/residency.ts';
+import { standingOf } from '../store/agents.ts';
 import { type Assignment, assignedOf } from '../store/assignments.ts';
-import type { Store } from '../store/database.ts';
+import type { Store, Transaction } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
 import { HOUR_MS, markDue, type RollupKey } from '../store/rollups.ts';
@@ -134,7 +136,8 @@ export class Ingest {
       refusals.clear();
       const committed = await commitTelemetry(tx, items, fold, now());
       await markDue(tx, hoursOf(committed.merged));
-      await countRefusals(tx, [...refusals].map(refusalOf), now());
+      const first = await countRefusals(tx, [...refusals].map(refusalOf), now());
+      await recordViolations(tx, first, now());
       return committed;
     });
     this.duplicates += duplicates;
@@ -154,9 +157,7 @@ export class Ingest {
       (item) => item.deployment,
       (name) => findDeployment(store.read, name),
     );
-    const revoked = await revocationsOf(store.read, [
-      ...new Set(items.map((item) => item.agentId)),
-    ]);
+    const hosts = await standingOf(store.read, [...new Set(items.map((item) => item.agentId))]);
     const pairs = [...new Map(items.map((item) => [pairOf(item), item])).values()];
     const named = await assignedOf(
       store.read,
@@ -166,13 +167,16 @@ export class Ingest {
     const at = now();
     return (item) => {
       const { deployment, manifest, agentId, windowStartMs } = item;
-      if (!deployments.has(deployment)) {
+      const known = deployments.get(deployment);
+      if (known === undefined) {
         return refused('unknown-deployment', `no deployment "${deployment}"`);
       }
-      const revokedAt = revoked.get(agentId) ?? null;
+      const { revokedAt = null, jurisdiction = null } = hosts.get(agentId) ?? {};
       if (revokedAt !== null) {
         return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
       }
+      const violation = telemetryViolation(known.residency, jurisdiction);
+      if (violation !== null) return refused('residency', `${violation.code}: ${violation.detail}`);
       if (!assigned.has(pairOf(item))) {
         return refused('not-assigned', `${agentId} was never asked to serve "${deployment}"`);
       }
@@ -202,6 +206,26 @@ function refusalOf([item, { reason, detail }]: [TelemetryItem, Refused]): Refusa
   const { agentId } = item;
   const deployment = reason === 'unknown-deployment' ? '' : item.deployment;
   return { agentId, deployment, reason, detail };
+}
+
+/** Once for each host and deployment: a host that goes on sending is one violation, and its windows are counted. */
+async function recordViolations(
+  tx: Transaction,
+  first: readonly Refusal[],
+  now: number,
+): Promise<void> {
+  for (const { agentId, deployment, reason, detail } of first) {
+    if (reason !== 'residency') continue;
+    const what = { what: 'telemetry', agent: agentId, outcome: detail };
+    await record(
+      tx,
+      now,
+      `agent:${agentId}`,
+      'residency.refused',
+      `deployment:${deployment}`,
+      what,
+    );
+  }
 }
 
 /** The hours that windows were merged under, each once. */

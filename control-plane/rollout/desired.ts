@@ -4,9 +4,11 @@ import { type Guard, isGuarded } from '../../protocol/guard.ts';
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
 import type { Lease } from '../../protocol/lease.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
+import type { Residency } from '../../protocol/residency.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { PINNED_SINCE } from '../../protocol/version.ts';
-import { type Cohort, inCohort, matchesLabels } from './cohort.ts';
+import { goesTo, type Place } from '../residency/residency.ts';
+import { type Cohort, inCohort } from './cohort.ts';
 import { offersCandidate, type RolloutStateKind } from './rollout-state.ts';
 
 /** A version as desired state names it. */
@@ -21,6 +23,7 @@ export interface DeploymentPlan {
   readonly windowMs: number;
   /** Hosts it goes to; an empty selector means all. */
   readonly to: Labels;
+  readonly residency: Residency;
   readonly stable: VersionRef;
   readonly serving: Serving;
   readonly monitoring: Monitoring;
@@ -47,6 +50,7 @@ export interface RolloutPlan {
 export interface AgentPlan {
   readonly id: AgentId;
   readonly labels: Labels;
+  readonly jurisdiction: Place;
   readonly enrolledAtMs: number;
   /** The wire it speaks. */
   readonly protocol: number;
@@ -62,7 +66,7 @@ export function desiredFor(
   rollouts: readonly RolloutPlan[],
 ): DesiredDeployment[] {
   return deployments
-    .filter((deployment) => matchesLabels(agent.labels, deployment.to))
+    .filter((deployment) => goesTo(deployment, agent))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((deployment) => {
       const rollout = rollouts.find(

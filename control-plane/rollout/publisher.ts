@@ -8,7 +8,7 @@ import { type AgentRow, allAgents, findAgent, inService } from '../store/agents.
 import { type Assignment, insertAssignments } from '../store/assignments.ts';
 import { currentGeneration, nextGenerations } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
-import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
+import { allDeployments, type DeploymentRow, servingOf, targetOf } from '../store/deployments.ts';
 import {
   allDesiredStamps,
   type DesiredRow,
@@ -218,9 +218,10 @@ async function fleetPlan(db: Reader, only: AgentId | null): Promise<FleetPlan> {
     agents,
     shortestLeaseMs: shortestOf(deployments.map(({ lease }) => lease)),
     desiredOf: (agent) => {
-      const { id, labels, joinedAt: enrolledAtMs, protocol } = agent;
+      const { id, labels, jurisdiction, joinedAt: enrolledAtMs, protocol } = agent;
       const offered = rollouts.filter((rollout) => !isRefused(refused, rollout, id));
-      return desiredFor({ id, labels, enrolledAtMs, protocol }, deployments, offered);
+      const host = { id, labels, jurisdiction, enrolledAtMs, protocol };
+      return desiredFor(host, deployments, offered);
     },
   };
 }
@@ -238,12 +239,12 @@ function refusalKey(refusal: { agentId: string; deployment: string; manifest: st
 async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
   const plans: DeploymentPlan[] = [];
   for (const row of await allDeployments(db)) {
-    const { name, windowMs, selector: to, monitoring, guard, lease, updatedAt } = row;
+    const { name, windowMs, monitoring, guard, lease, updatedAt } = row;
     const stable = await versionOf(db, row, row.version);
     const pinned: VersionRef[] = [];
     for (const version of row.pinned) pinned.push(await versionOf(db, row, version));
-    const policy = { monitoring, guard, lease, serving: servingOf(row) };
-    plans.push({ name, windowMs, to, stable, pinned, ...policy, decidedAtMs: updatedAt });
+    const policy = { ...targetOf(row), monitoring, guard, lease, serving: servingOf(row) };
+    plans.push({ name, windowMs, stable, pinned, ...policy, decidedAtMs: updatedAt });
   }
   return plans;
 }

@@ -1,5 +1,6 @@
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
 import type { ReportedArm, ReportMessage } from '../../protocol/report.ts';
+import type { Host, Place } from '../residency/residency.ts';
 import type { AgentRow } from '../store/agents.ts';
 import type { InForce } from './publisher.ts';
 
@@ -8,6 +9,7 @@ export interface RosterEntry {
   readonly id: AgentId;
   readonly name: string;
   readonly labels: Labels;
+  readonly jurisdiction: Place;
   readonly enrolledAtMs: number;
   applied: number;
   observed: number;
@@ -50,6 +52,7 @@ export class Roster {
       id: row.id,
       name: row.name,
       labels: row.labels,
+      jurisdiction: row.jurisdiction,
       enrolledAtMs: row.joinedAt,
       applied: row.appliedGeneration,
       observed: row.observedGeneration,
@@ -63,9 +66,10 @@ export class Roster {
     this.#entries.delete(agent);
   }
 
-  relabel(agent: AgentId, labels: Labels): void {
+  /** What decides which deployments go to a host. */
+  change(agent: AgentId, { labels, jurisdiction }: Host): void {
     const entry = this.#entries.get(agent);
-    if (entry !== undefined) this.#entries.set(agent, { ...entry, labels });
+    if (entry !== undefined) this.#entries.set(agent, { ...entry, labels, jurisdiction });
   }
 
   all(): RosterEntry[] {
