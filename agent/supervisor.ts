@@ -26,12 +26,13 @@ import { ownFigures } from './metrics/own-figures.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { type ModelShelf, openShelf } from './model-shelf.ts';
 import { Convergence } from './rollout/convergence.ts';
-import { DesiredGate } from './rollout/desired-gate.ts';
+import { type Accepted, DesiredGate } from './rollout/desired-gate.ts';
 import { DesiredStore } from './rollout/desired-store.ts';
 import { DocumentQueue } from './rollout/document-queue.ts';
 import { ExpiryWatch } from './rollout/expiry-watch.ts';
 import { RestraintDesk } from './rollout/restraint-desk.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
+import { Withholding } from './rollout/withholding.ts';
 
 /** Where the agent answers; null: not served. */
 export interface ServingUrls {
@@ -74,6 +75,7 @@ export class Supervisor {
   readonly #trust: TrustStore;
   readonly #gate: DesiredGate;
   readonly #expiry: ExpiryWatch;
+  readonly #withholding = new Withholding();
   readonly #pool: EnginePool;
   readonly #restraints: RestraintDesk;
   readonly #models: ModelShelf;
@@ -143,6 +145,7 @@ export class Supervisor {
     this.#windows = new WindowKeeper({
       outbox,
       clockAheadMs: () => this.#link?.clockAheadMs ?? null,
+      withholds: (deployment) => this.#withholding.keeps(deployment),
       onKept: () => this.#link?.flush(),
       onLost: (detail) => {
         log.warn({ detail }, 'windows lost');
@@ -173,6 +176,7 @@ export class Supervisor {
       convergence: this.#convergence,
       restraints: this.#restraints,
       expiry: this.#expiry,
+      withholding: this.#withholding,
       onEvent: (name, detail) => this.#event(name, detail),
       log: (level, message, detail) => log[level](detail, message),
     });
@@ -304,6 +308,7 @@ export class Supervisor {
   /** Serves what the disk says first, then looks for the control plane. */
   async start(): Promise<ServingUrls> {
     const { host, metricsPort } = this.#config;
+    const desired = await this.#restoreDocument();
     await this.#labels.start();
     const ports = await this.#pool.start();
     const url = `http://${host}:${ports.http}`;
@@ -314,7 +319,7 @@ export class Supervisor {
     if (metricsPort !== null) {
       this.#metrics = await MetricsServer.open(host, metricsPort, () => this.#renderMetrics());
     }
-    await this.#restore();
+    await this.#restore(desired);
     // Only now is it known what must stay.
     this.#models.tidy();
     this.#link?.start();
@@ -323,14 +328,21 @@ export class Supervisor {
     return { url, grpc: ports.grpc === null ? null : `${host}:${ports.grpc}`, metrics };
   }
 
-  async #restore(): Promise<void> {
-    if (this.#identity.agent === null) return;
-    await this.#restraints.load();
-    const lastGood = await this.#desiredStore.loadLastGood();
-    const desired = await this.#gate.restore().catch((error: unknown) => {
+  /** Before labels are counted again: what may leave this host stands in it. */
+  async #restoreDocument(): Promise<Accepted | null> {
+    if (this.#identity.agent === null) return null;
+    const accepted = await this.#gate.restore().catch((error: unknown) => {
       this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
       return null;
     });
+    if (accepted !== null) this.#withholding.follow(accepted.desired);
+    return accepted;
+  }
+
+  async #restore(desired: Accepted | null): Promise<void> {
+    if (this.#identity.agent === null) return;
+    await this.#restraints.load();
+    const lastGood = await this.#desiredStore.loadLastGood();
     if (desired !== null) this.#expiry.follow(desired.desired);
     await this.#convergence.restore(lastGood, desired);
   }

@@ -25,10 +25,16 @@ export const residencySchema = z.strictObject({
     .default([]),
   /** Windows of its sketches: taken of hosts within only, or also of one that was moved away. */
   telemetry: reachSchema.default('within'),
+  /** Counts per group, scores and labels: leave hosts for a control plane within only, or for any. */
+  outcomes: reachSchema.default('anywhere'),
   /** Records of single decisions: fetched to a control plane within only, or to any. */
   decisions: reachSchema.default('within'),
 });
 export type Residency = z.infer<typeof residencySchema>;
+
+/** What a host keeps to itself of a deployment's telemetry. Closed. */
+export const withheldSchema = z.enum(['outcomes']);
+export type WithheldPart = z.infer<typeof withheldSchema>;
 
 /** What a deployment has of which nothing was said. */
 export const UNRESTRICTED: Residency = residencySchema.parse({});

@@ -18,7 +18,7 @@ import { keepWindows } from '../merge/retention.ts';
 import type { Place } from '../residency/residency.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
-import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
+import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
@@ -84,10 +84,12 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
   const roster = new Roster((agent) => publisher.inForce(agent));
-  const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
+  const place = deps.jurisdiction ?? null;
+  const onPublished: OnPublished = (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
     for (const row of rows) sessions.get(row.agentId)?.desire(() => desiredMessage(row, trust));
-  });
+  };
+  const publisher: Publisher = new Publisher(store, key, onPublished, place);
   const watch: Watch = new Watch({
     store,
     shapeOf,
@@ -111,9 +113,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     duplicates: () => ingest.duplicates,
   });
   const ingest: Ingest = new Ingest({
-    store,
-    shapeOf,
-    now,
+    ...{ store, shapeOf, now, place },
     onMerged: (merged) => watch.note(merged),
     onRefused: ({ agentId, deployment, sequence }, { reason, detail }) =>
       log.warn({ agentId, deployment, sequence, reason, detail }, 'telemetry-refused'),
@@ -124,8 +124,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   });
   const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
-  const jurisdiction = deps.jurisdiction ?? null;
-  const hosts = new HostDesk({ store, commands, jurisdiction, now });
+  const hosts = new HostDesk({ store, commands, jurisdiction: place, now });
 
   const sessionDeps: SessionDeps = {
     key,

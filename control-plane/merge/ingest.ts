@@ -1,9 +1,10 @@
 import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
+import { withoutOutcomes } from '../../protocol/sketch/withhold.ts';
 import { record } from '../audit/record.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
-import { telemetryViolation } from '../residency/residency.ts';
+import { type Place, telemetryViolation, withheldFrom } from '../residency/residency.ts';
 import { standingOf } from '../store/agents.ts';
 import { type Assignment, assignedOf } from '../store/assignments.ts';
 import type { Store, Transaction } from '../store/database.ts';
@@ -35,6 +36,8 @@ export interface IngestDeps {
   readonly store: Store;
   readonly shapeOf: (manifest: Digest) => Promise<MonitorShape | null>;
   readonly now: () => number;
+  /** Where this control plane is; absent: nobody has said. */
+  readonly place?: Place;
   /** After the commit, before the acks. Must not throw. */
   readonly onMerged: (merged: readonly MergedWindow[]) => void;
   /** It was counted (`store/refusals.ts`) and will be acknowledged. */
@@ -123,7 +126,8 @@ export class Ingest {
     const refusals = new Map<TelemetryItem, Refused>();
     const fold = (stored: Folded | null, item: TelemetryItem): Folded | null => {
       const checked = check(item);
-      const folded = checked.kind === 'refused' ? checked : add(stored, checked.window, item.body);
+      const folded =
+        checked.kind === 'refused' ? checked : add(stored, checked.window, checked.body);
       if (folded.kind === 'refused' || checked.kind === 'refused') {
         if (folded.kind === 'refused') refusals.set(item, folded);
         return null;
@@ -149,8 +153,8 @@ export class Ingest {
   }
 
   /** Reads what is known of a group's hosts, deployments and versions once, before the transaction. */
-  async #checker(items: readonly TelemetryItem[]): Promise<(item: TelemetryItem) => Decoded> {
-    const { store, shapeOf, now } = this.#deps;
+  async #checker(items: readonly TelemetryItem[]): Promise<(item: TelemetryItem) => Checked> {
+    const { store, shapeOf, now, place = null } = this.#deps;
     const shapes = await this.#lookUp(items, (item) => item.manifest, shapeOf);
     const deployments = await this.#lookUp(
       items,
@@ -184,7 +188,11 @@ export class Ingest {
       if (shape === undefined) {
         return refused('unknown-version', `no version has the manifest ${manifest}`);
       }
-      return refusedByTime(windowStartMs, at) ?? decodeOnGrids(item.body, shape.grids);
+      const late = refusedByTime(windowStartMs, at);
+      if (late !== null) return late;
+      const decoded = decodeOnGrids(item.body, shape.grids);
+      const withheld = withheldFrom(known.residency, place).length > 0;
+      return withheld ? withhold(item.body, decoded, shape) : { ...decoded, body: item.body };
     };
   }
 
@@ -238,6 +246,16 @@ function hoursOf(items: readonly TelemetryItem[]): readonly RollupKey[] {
   }
   return [...keys.values()];
 }
+
+/** What came before its host knew that it should not have been sent: it is not kept, and the rest is. */
+function withhold(body: Uint8Array, decoded: Decoded, { grids }: MonitorShape): Checked {
+  if (decoded.kind === 'refused') return decoded;
+  const rest = withoutOutcomes(body).body;
+  return { ...decodeOnGrids(rest, grids), body: rest };
+}
+
+/** A window, and as which bytes it is kept. */
+type Checked = (Decoded & { readonly body: Uint8Array }) | Refused;
 
 type Sum = { readonly kind: 'sum'; readonly sum: Folded } | Refused;
 

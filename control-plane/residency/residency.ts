@@ -1,5 +1,5 @@
 import type { Labels } from '../../protocol/ids.ts';
-import type { Jurisdiction, Residency } from '../../protocol/residency.ts';
+import type { Jurisdiction, Residency, WithheldPart } from '../../protocol/residency.ts';
 
 /** Everything that is asked of a deployment's policy is asked here: hosts, windows, decisions. No I/O. */
 
@@ -42,6 +42,11 @@ export function matchesLabels(labels: Labels, wanted: Labels): boolean {
 export function telemetryViolation(residency: Residency, host: Place): Violation | null {
   if (residency.telemetry === 'anywhere' || isWithin(residency, host)) return null;
   return outside('host-outside', 'the host', host, residency);
+}
+
+/** What hosts keep to themselves, because this control plane is not where it may be. */
+export function withheldFrom(residency: Residency, controlPlane: Place): WithheldPart[] {
+  return residency.outcomes === 'anywhere' || isWithin(residency, controlPlane) ? [] : ['outcomes'];
 }
 
 /**

@@ -4,7 +4,7 @@ import { type Guard, isGuarded } from '../../protocol/guard.ts';
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
 import type { Lease } from '../../protocol/lease.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
-import type { Residency } from '../../protocol/residency.ts';
+import type { Residency, WithheldPart } from '../../protocol/residency.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { PINNED_SINCE } from '../../protocol/version.ts';
 import { goesTo, type Place } from '../residency/residency.ts';
@@ -24,6 +24,8 @@ export interface DeploymentPlan {
   /** Hosts it goes to; an empty selector means all. */
   readonly to: Labels;
   readonly residency: Residency;
+  /** What hosts keep to themselves. */
+  readonly withheld: readonly WithheldPart[];
   readonly stable: VersionRef;
   readonly serving: Serving;
   readonly monitoring: Monitoring;
@@ -77,12 +79,13 @@ export function desiredFor(
       );
       const shared = armsOf(deployment.stable, rollout);
       const pinned = agent.protocol < PINNED_SINCE ? [] : pinnedArms(deployment, shared);
-      const { name, windowMs, serving, monitoring, lease } = deployment;
+      const { name, windowMs, serving, monitoring, lease, withheld } = deployment;
       const arms = decided([...shared, ...pinned], deployment, rollout);
       const guard = isGuarded(deployment.guard) ? { guard: deployment.guard } : {};
       return {
         ...{ name, windowMs, serving, monitoring, ...guard },
         ...(lease === null ? {} : { lease }),
+        ...(withheld.length === 0 ? {} : { withheld: [...withheld] }),
         arms,
       };
     });

@@ -109,7 +109,8 @@ describe('where things may be', () => {
 
   test('a policy is given as a whole, kept when it is not given, and lifted by {}', async () => {
     const { body } = await deploy({ jurisdictions: ['eu'] });
-    const eu = { jurisdictions: ['eu'], telemetry: 'within', decisions: 'within' };
+    const reach = { telemetry: 'within', outcomes: 'anywhere', decisions: 'within' };
+    const eu = { jurisdictions: ['eu'], ...reach };
     expect(body.residency).toEqual(eu);
     expect((await deploy(undefined)).body.residency).toEqual(eu);
     expect((await deploy({ jurisdictions: ['eu', 'eu'] })).status).toBe(400);

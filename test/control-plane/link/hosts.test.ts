@@ -170,6 +170,18 @@ describe('a restricted deployment', () => {
     expect(agents.map(({ id }) => id)).toEqual([within.id]);
   });
 
+  it('RESIDENCY-5: says what hosts keep to themselves where this control plane is not within', async () => {
+    const agent = await control.agent();
+    await control.hub.agents.move(idOf(agent), 'us', ACTOR);
+    const withheld = () => agent.desired?.deployments.map((each) => each.withheld);
+    await restrict({ jurisdictions: ['us'], outcomes: 'within' });
+    await agent.until(() => withheld()?.[0] !== undefined);
+    expect(withheld()).toEqual([['outcomes']]);
+    await restrict({ jurisdictions: ['us', 'eu'], outcomes: 'within' });
+    await agent.until(() => withheld()?.[0] === undefined);
+    expect(withheld()).toEqual([undefined]);
+  });
+
   it('RESIDENCY-3: takes no window of a host elsewhere, and records the first', async () => {
     const agent = await control.agent();
     await restrict({ jurisdictions: ['eu'] });

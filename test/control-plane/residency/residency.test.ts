@@ -21,6 +21,7 @@ const anyReach = fc.constantFrom('within' as const, 'anywhere' as const);
 const anyPolicy: fc.Arbitrary<Residency> = fc.record({
   jurisdictions: fc.uniqueArray(fc.constantFrom(...NAMES), { maxLength: 3 }),
   telemetry: anyReach,
+  outcomes: anyReach,
   decisions: anyReach,
 });
 const eu = residencySchema.parse({ jurisdictions: ['eu', 'uk'] });

@@ -21,6 +21,7 @@ const deployment: DeploymentPlan = {
   windowMs: 2_000,
   to: {},
   residency: UNRESTRICTED,
+  withheld: [],
   stable: version(1),
   serving: {},
   monitoring: {},
