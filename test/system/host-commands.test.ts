@@ -2,12 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AgentView } from '../../control-plane/http/agents.ts';
+import type { DeploymentStatus } from '../../control-plane/http/deployments.ts';
 import type {
   DecisionView,
   Drained,
   LogLevelSet,
   Restarted,
 } from '../../control-plane/http/hosts.ts';
+import type { MonitoringView } from '../../control-plane/http/monitoring-view.ts';
 import { type Diagnostics, diagnosticsSchema } from '../../protocol/diagnostics.ts';
 import { mortgageRows } from '../support/mortgage.ts';
 import { ROOT } from '../support/source-files.ts';
@@ -111,5 +113,58 @@ describe('an agent process that an operator commands', () => {
     expect([bad.status, bad.err]).toEqual([2, expect.stringContaining('it must be debug')]);
     const long = driftline('agents', 'log-level', 'edge', 'debug', '--for', '2d');
     expect(long.status).toBe(1);
+  });
+});
+
+describe('a deployment that is kept to jurisdictions', () => {
+  const deploy = (residency: object) =>
+    stack.api('PUT', '/deployments/mortgage', { model: 'mortgage', version: 1, residency });
+  /** Windows last 500 ms: of those that began since, none has been cut yet. */
+  const openSince = () => Date.now() - 499;
+  /** Rows, and rows by group, of windows that began since `from`. */
+  async function counted(from: number): Promise<{ rows: number; grouped: number }> {
+    const path = `/deployments/mortgage/monitoring?include=windows,fairness&from=${from}`;
+    const { totals, fairness } = await stack.api<MonitoringView>('GET', path);
+    const groups = (fairness ?? []).flatMap((each) => each.groups);
+    return { rows: totals.rows, grouped: groups.reduce((sum, group) => sum + group.rows, 0) };
+  }
+  const merged = (from: number) =>
+    until('windows', async () => {
+      const now = await counted(from);
+      return now.rows >= 20 ? now : null;
+    });
+  async function followed(): Promise<void> {
+    await until('the document', async () => {
+      const { agents } = await stack.api<DeploymentStatus>('GET', '/deployments/mortgage');
+      return agents.length === 1 && agents[0].applied >= agents[0].desired ? true : null;
+    });
+  }
+
+  it('RESIDENCY-5: keeps its outcomes on the host, and sends the rest', async () => {
+    driftline('agents', 'move', 'edge', 'eu');
+    await deploy({ jurisdictions: ['eu'] });
+    await followed();
+    const whole = openSince();
+    for (const row of rows.slice(0, 20)) await stack.infer(agent, [row]);
+    expect((await merged(whole)).grouped).toBeGreaterThan(0);
+    await deploy({ jurisdictions: ['eu'], outcomes: 'within' });
+    await followed();
+    const kept = openSince();
+    for (const row of rows.slice(20, 40)) await stack.infer(agent, [row]);
+    expect((await merged(kept)).grouped).toBe(0);
+  });
+
+  it('RESIDENCY-2: stops on a host that is moved away', async () => {
+    const decision = (await stack.infer(agent, [rows[0]])).parameters.decision_id;
+    driftline('agents', 'move', 'edge', 'us');
+    await until('a refusal', async () =>
+      (await stack.infer(agent, [rows[0]])).status === 404 ? true : null,
+    );
+    const shown = driftline('decisions', 'show', decision, '--deployment', 'mortgage');
+    expect([shown.status, shown.err]).toEqual([1, expect.stringContaining('host-outside')]);
+    driftline('agents', 'move', 'edge', 'eu');
+    await until('an answer', async () =>
+      (await stack.infer(agent, [rows[0]])).status === 200 ? true : null,
+    );
   });
 });
