@@ -1,8 +1,8 @@
 import type { EngineProcess } from './engine-process.ts';
 
 /**
- * Has engines refuse new requests, or take them again. Resolves with how many they still owe an answer. An engine that
- * can't follow the others is replaced, as at a commit.
+ * Has engines refuse new requests, or take them again. Resolves with how many they still owe an answer, as far as they
+ * say. None is ended for being slow: what it computes is what is waited for.
  */
 export async function drainEngines(
   engines: readonly EngineProcess[],
@@ -13,9 +13,8 @@ export async function drainEngines(
       try {
         return (await engine.ask({ kind: 'drain', draining })).inFlight;
       } catch {
-        // What it owed it takes along; a dead one is abandoned already.
-        engine.abandon();
-        return 0;
+        // Dead, it owes nothing. Alive, it computes in its own thread, and follows when it is done.
+        return engine.connected ? Math.max(1, engine.waiting) : 0;
       }
     }),
   );
