@@ -87,9 +87,10 @@ export class RolloutDriver implements Rollouts {
   async start(deployment: string, request: RolloutRequest, actor: Actor): Promise<RolloutView> {
     const now = this.#deps.now();
     const connected = this.#deps.connected();
+    // A canary that is out of traffic would show nothing.
     const fleet = this.#deps.roster
       .all()
-      .map((entry) => ({ ...entry, connected: connected.has(entry.id) }));
+      .map((entry) => ({ ...entry, connected: connected.has(entry.id) && !entry.draining }));
     const { result } = await this.#deps.publisher.change(now, (tx) =>
       openRollout(tx, deployment, request, fleet, actor, now),
     );

@@ -13,6 +13,8 @@ export interface RosterEntry {
   readonly enrolledAtMs: number;
   applied: number;
   observed: number;
+  /** It refuses requests: whatever it serves, it shows nothing of it. */
+  draining: boolean;
   /** When `applied` was first reported; null: not since this control plane knows the host. */
   appliedAtMs: number | null;
   /** Deployments that are not as they were asked to be: the stable version is refused, or one is still on its way. */
@@ -56,6 +58,7 @@ export class Roster {
       enrolledAtMs: row.joinedAt,
       applied: row.appliedGeneration,
       observed: row.observedGeneration,
+      draining: row.draining,
       appliedAtMs: row.appliedAt,
       unserved: new Set(),
       refusals: [],
@@ -91,6 +94,7 @@ export class Roster {
     if (report.applied !== entry.applied) entry.appliedAtMs = atMs;
     entry.applied = report.applied;
     entry.observed = report.observed;
+    entry.draining = report.draining === true;
     entry.unserved = new Set(
       report.deployments.filter(({ arms }) => arms.some(isStillToCome)).map(({ name }) => name),
     );
