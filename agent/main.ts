@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { AGENT_USAGE, readAgentConfig } from './config.ts';
 import { AgentError, messageOf } from './error.ts';
 import { letHeapGrow } from './heap.ts';
+import { LogTail } from './log-tail.ts';
 
 /** Five programs in one file, because engines are started from the supervisor's own entry. */
 async function main(): Promise<void> {
@@ -47,11 +48,20 @@ async function main(): Promise<void> {
 
 async function runSupervisor(argv: readonly string[]): Promise<void> {
   const config = readAgentConfig(argv, process.env);
-  const log = pino({ level: config.logLevel, base: { name: 'agent' } });
+  const tail = new LogTail();
+  // What is logged is decided by the logger's level, which may change; whatever passes goes to both.
+  const streams = [pino.destination(1), tail].map((stream) => ({
+    level: 'trace' as const,
+    stream,
+  }));
+  const log = pino({ level: config.logLevel, base: { name: 'agent' } }, pino.multistream(streams));
   const { Supervisor } = await import('./supervisor.ts');
   const { execArgv, env } = process;
   const program = { path: fileURLToPath(import.meta.url), argv, execArgv, env };
-  const supervisor = await Supervisor.create(config, program, log);
+  const supervisor = await Supervisor.create(config, program, log, {
+    version: packageVersion(),
+    tail,
+  });
   const urls = await supervisor.start();
   log.info({ ...urls, pid: process.pid }, 'serving');
   let stopping = false;

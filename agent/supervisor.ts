@@ -6,7 +6,9 @@ import type { Logger } from 'pino';
 import { fingerprintOf } from '../protocol/signing.ts';
 import type { EventMessage } from '../protocol/telemetry.ts';
 import { Accounts } from './accounts.ts';
-import { CommandRunner } from './command/run-command.ts';
+import { type About, commandsOf } from './command/host-commands.ts';
+import { LogSwitch } from './command/log-switch.ts';
+import type { CommandRunner } from './command/run-command.ts';
 import type { AgentConfig } from './config.ts';
 import type { EngineDeath } from './engine/pool/engine-death.ts';
 import type { EngineProgram } from './engine/pool/engine-process.ts';
@@ -20,15 +22,17 @@ import { Outbox } from './link/outbox.ts';
 import { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
+import { ownFigures } from './metrics/own-figures.ts';
 import { MetricsServer } from './metrics/server.ts';
 import { type ModelShelf, openShelf } from './model-shelf.ts';
 import { Convergence } from './rollout/convergence.ts';
-import { DesiredGate } from './rollout/desired-gate.ts';
+import { type Accepted, DesiredGate } from './rollout/desired-gate.ts';
 import { DesiredStore } from './rollout/desired-store.ts';
 import { DocumentQueue } from './rollout/document-queue.ts';
 import { ExpiryWatch } from './rollout/expiry-watch.ts';
 import { RestraintDesk } from './rollout/restraint-desk.ts';
 import { ServingMemory } from './rollout/serving-memory.ts';
+import { Withholding } from './rollout/withholding.ts';
 
 /** Where the agent answers; null: not served. */
 export interface ServingUrls {
@@ -37,13 +41,14 @@ export interface ServingUrls {
   readonly metrics: string | null;
 }
 
-/** What was read from the data folder. */
+/** What was read from the data folder, and what it is. */
 interface Opened {
   readonly identity: Identity;
   readonly trust: TrustStore;
   readonly outbox: Outbox;
   readonly ledger: EgressLedger;
   readonly boot: string;
+  readonly about: About;
 }
 
 /**
@@ -70,12 +75,14 @@ export class Supervisor {
   readonly #trust: TrustStore;
   readonly #gate: DesiredGate;
   readonly #expiry: ExpiryWatch;
+  readonly #withholding = new Withholding();
   readonly #pool: EnginePool;
   readonly #restraints: RestraintDesk;
   readonly #models: ModelShelf;
   readonly #convergence: Convergence;
   readonly #documents: DocumentQueue;
   readonly #commands: CommandRunner;
+  readonly #logSwitch: LogSwitch;
   readonly #link: Link | null;
   #metrics: MetricsServer | null = null;
   #servingUrl: string | null = null;
@@ -85,6 +92,7 @@ export class Supervisor {
     config: AgentConfig,
     program: Omit<EngineProgram, 'journalFolder'>,
     log: Logger,
+    about: About,
   ): Promise<Supervisor> {
     const identity = await Identity.load(config.dataFolder);
     log.info({ fingerprint: await fingerprintOf(identity.key.publicKey) }, 'identity');
@@ -106,6 +114,7 @@ export class Supervisor {
       outbox,
       ledger,
       boot,
+      about,
     });
   }
 
@@ -113,7 +122,7 @@ export class Supervisor {
     config: AgentConfig,
     program: EngineProgram,
     log: Logger,
-    { identity, trust, outbox, ledger, boot }: Opened,
+    { identity, trust, outbox, ledger, boot, about }: Opened,
   ) {
     this.#config = config;
     this.#log = log;
@@ -136,6 +145,7 @@ export class Supervisor {
     this.#windows = new WindowKeeper({
       outbox,
       clockAheadMs: () => this.#link?.clockAheadMs ?? null,
+      withholds: (deployment) => this.#withholding.keeps(deployment),
       onKept: () => this.#link?.flush(),
       onLost: (detail) => {
         log.warn({ detail }, 'windows lost');
@@ -166,6 +176,7 @@ export class Supervisor {
       convergence: this.#convergence,
       restraints: this.#restraints,
       expiry: this.#expiry,
+      withholding: this.#withholding,
       onEvent: (name, detail) => this.#event(name, detail),
       log: (level, message, detail) => log[level](detail, message),
     });
@@ -177,10 +188,10 @@ export class Supervisor {
       send: (message) => this.#link?.send(message),
       onFailure: (reason) => log.warn({ reason }, 'could not write down what left this host'),
     });
-    this.#commands = new CommandRunner({
-      plan: () => this.#convergence.serving,
-      filesOf: (manifest) => this.#convergence.filesOf(manifest),
-      rotateKey: async () => (await identity.prepareRotation()).publicKey,
+    this.#logSwitch = new LogSwitch(log);
+    this.#commands = commandsOf({
+      ...{ config, about, log, identity, ledger, logSwitch: this.#logSwitch, labels: this.#labels },
+      ...{ pool: this.#pool, convergence: this.#convergence, outbox: () => this.telemetry },
     });
     this.#link = config.controlUrl === null ? null : this.#createLink(config.controlUrl, boot);
   }
@@ -248,7 +259,7 @@ export class Supervisor {
         const [url, token] = [config.controlUrl, this.#downloadToken];
         return url === null || token === null ? null : { url, token };
       },
-      onReport: (report) => this.#link?.send(report),
+      onReport: (report) => this.#link?.send({ ...report, draining: this.#pool.draining }),
       onEvent: (name, detail) => this.#event(name, detail),
       log: (level, message, detail) => log[level](detail, message),
     });
@@ -297,6 +308,7 @@ export class Supervisor {
   /** Serves what the disk says first, then looks for the control plane. */
   async start(): Promise<ServingUrls> {
     const { host, metricsPort } = this.#config;
+    const desired = await this.#restoreDocument();
     await this.#labels.start();
     const ports = await this.#pool.start();
     const url = `http://${host}:${ports.http}`;
@@ -307,7 +319,7 @@ export class Supervisor {
     if (metricsPort !== null) {
       this.#metrics = await MetricsServer.open(host, metricsPort, () => this.#renderMetrics());
     }
-    await this.#restore();
+    await this.#restore(desired);
     // Only now is it known what must stay.
     this.#models.tidy();
     this.#link?.start();
@@ -316,14 +328,21 @@ export class Supervisor {
     return { url, grpc: ports.grpc === null ? null : `${host}:${ports.grpc}`, metrics };
   }
 
-  async #restore(): Promise<void> {
-    if (this.#identity.agent === null) return;
-    await this.#restraints.load();
-    const lastGood = await this.#desiredStore.loadLastGood();
-    const desired = await this.#gate.restore().catch((error: unknown) => {
+  /** Before labels are counted again: what may leave this host stands in it. */
+  async #restoreDocument(): Promise<Accepted | null> {
+    if (this.#identity.agent === null) return null;
+    const accepted = await this.#gate.restore().catch((error: unknown) => {
       this.#log.error({ reason: messageOf(error) }, 'the stored desired state is not genuine');
       return null;
     });
+    if (accepted !== null) this.#withholding.follow(accepted.desired);
+    return accepted;
+  }
+
+  async #restore(desired: Accepted | null): Promise<void> {
+    if (this.#identity.agent === null) return;
+    await this.#restraints.load();
+    const lastGood = await this.#desiredStore.loadLastGood();
     if (desired !== null) this.#expiry.follow(desired.desired);
     await this.#convergence.restore(lastGood, desired);
   }
@@ -341,8 +360,6 @@ export class Supervisor {
   }
 
   async #renderMetrics(): Promise<string> {
-    const { rss } = process.memoryUsage();
-    const { user, system } = process.cpuUsage();
     const figures: AgentFigures = {
       generation: this.#convergence.generation,
       appliedGeneration: this.#convergence.applied,
@@ -352,7 +369,7 @@ export class Supervisor {
       labels: this.#labels.figures,
       restraints: this.#restraints.figures,
       connections: this.#pool.connections,
-      supervisor: { rssBytes: rss, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 },
+      supervisor: ownFigures(),
     };
     return renderMetrics(await this.#pool.snapshot(), figures);
   }
@@ -369,6 +386,7 @@ export class Supervisor {
     this.#convergence.stop();
     this.#expiry.stop();
     this.#commands.stop();
+    this.#logSwitch.stop();
     this.#metrics?.close();
     await this.#pool.stop();
     await this.#restraints.stop();

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { type Jurisdiction, jurisdictionSchema } from '../protocol/residency.ts';
 import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../protocol/version.ts';
 import { describe } from '../protocol/wire.ts';
 import { DEFAULT_MAX_DOWNLOADS } from './http/download-slots.ts';
@@ -35,6 +36,8 @@ const configSchema = z.object({
   'links-per-second': z.coerce.number().min(1).max(100_000),
   /** Downloads of models at the same time, of all hosts together. */
   'max-downloads': z.coerce.number().int().min(1).max(10_000),
+  /** Where this control plane is: decisions of deployments that are restricted to it may be fetched here. */
+  jurisdiction: jurisdictionSchema.optional(),
   /** Log the first admin token as JSON instead of printing it for a person. */
   'print-token': z.boolean(),
 });
@@ -53,6 +56,8 @@ export interface ControlConfig {
   readonly admission?: AdmissionPolicy;
   readonly admissionRate?: AdmissionRate;
   readonly maxDownloads?: number;
+  /** Default: nobody has said, so that it is within none. */
+  readonly jurisdiction?: Jurisdiction | undefined;
 }
 
 /** Paths, and not their contents: a renewed certificate is read again at SIGHUP. */
@@ -64,7 +69,7 @@ export interface TlsFiles {
 export const DEFAULT_PORT = 7700;
 
 export const USAGE =
-  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--max-downloads N] [--print-token]';
+  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--max-downloads N] [--jurisdiction NAME] [--print-token]';
 
 /** Parses the command line; throws an `Error` whose message says what is wrong with it. */
 export function parseControlConfig(
@@ -86,6 +91,7 @@ export function parseControlConfig(
       'min-agent-protocol': { type: 'string', default: String(MIN_PROTOCOL_VERSION) },
       'links-per-second': { type: 'string', default: String(DEFAULT_ADMISSION_RATE.perSecond) },
       'max-downloads': { type: 'string', default: String(DEFAULT_MAX_DOWNLOADS) },
+      jurisdiction: { type: 'string' },
       'print-token': { type: 'boolean', default: false },
     },
   });
@@ -111,6 +117,7 @@ export function parseControlConfig(
     ...(parsed.data['public-url'] === undefined
       ? {}
       : { publicUrl: parsed.data['public-url'].replace(/\/+$/, '') }),
+    jurisdiction: parsed.data.jurisdiction,
     printToken: parsed.data['print-token'],
   };
 }

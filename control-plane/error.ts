@@ -11,6 +11,7 @@ export type ControlErrorKind =
   | 'artifact-missing'
   | 'model-refused'
   | 'misdirected'
+  | 'residency'
   | 'unavailable';
 
 /** The one error class of the control plane. The message names the value, the bound and what to do. */

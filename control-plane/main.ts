@@ -51,6 +51,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       keepWindowsMs: config.keepWindowsMs,
       admission: config.admission,
       admissionRate: config.admissionRate,
+      jurisdiction: config.jurisdiction ?? null,
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });
     const hostNames = new Set([config.host, ...config.hostNames].map((name) => name.toLowerCase()));

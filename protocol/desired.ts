@@ -11,6 +11,7 @@ import {
 import { leaseSchema } from './lease.ts';
 import { MAX_ARMS, MAX_DEPLOYMENTS_PER_AGENT, MAX_WINDOW_MS, MIN_WINDOW_MS } from './limits.ts';
 import { monitoringSchema } from './monitoring.ts';
+import { withheldSchema } from './residency.ts';
 import { servingSchema } from './serving.ts';
 import { envelopeSchema } from './signing.ts';
 import { signedSchema } from './trust/signed.ts';
@@ -44,6 +45,8 @@ export const desiredDeploymentSchema = z
     guard: guardSchema.optional(),
     /** How long it may serve without a word from the control plane; absent: for ever. */
     lease: leaseSchema.optional(),
+    /** What stays on the host of what it would send of it; absent: nothing. */
+    withheld: z.array(withheldSchema).max(withheldSchema.options.length).optional(),
     arms: z.array(desiredArmSchema).min(1).max(MAX_ARMS),
   })
   .refine((d) => sharedOnce(d.arms), { message: 'an arm is named twice' })

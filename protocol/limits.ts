@@ -125,3 +125,7 @@ export const MAX_RELEASE_DEPLOYMENTS = 64;
  * far above 0; the end of the integers is 2,000 such steps away, and one document can't take an agent there.
  */
 export const MAX_GENERATION_STEP = 2 ** 42;
+
+/** How long a command may change what a host logs. A level that is forgotten fills disks. */
+export const MIN_LOG_LEVEL_MS = 1_000;
+export const MAX_LOG_LEVEL_MS = 86_400_000;

@@ -52,6 +52,8 @@ export const reportMessageSchema = z.object({
   at: timestampSchema,
   /** Its desired state has expired: what ran goes on, and nothing new is installed. */
   stale: z.boolean().optional(),
+  /** An operator has taken it out of traffic: it refuses requests. */
+  draining: z.boolean().optional(),
   deployments: z.array(reportedDeploymentSchema).max(MAX_DEPLOYMENTS_PER_AGENT),
   /** What guards took back, in force or not, newest last: told again in each report, and counted once by its id. */
   trips: z.array(tripSchema).max(MAX_REPORTED_TRIPS).optional(),

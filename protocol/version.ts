@@ -6,7 +6,8 @@
  * 2  serving and pinned arms in desired state; where an arm runs in reports; command, result
  * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
  *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
- *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports; progress
+ *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports; progress;
+ *    `draining`; `withheld`; the commands drain, undrain, restart-engines, decision, diagnostics and log-level
  */
 export const PROTOCOL_VERSION = 3;
 
@@ -17,7 +18,16 @@ export const MIN_PROTOCOL_VERSION = 1;
 export const PINNED_SINCE = 2;
 
 /** From which version on an agent reads each command: an older one would drop the link. */
-export const COMMAND_SINCE = { tune: 2, 'rotate-key': 3 } as const;
+export const COMMAND_SINCE = {
+  tune: 2,
+  'rotate-key': 3,
+  drain: 3,
+  undrain: 3,
+  'restart-engines': 3,
+  decision: 3,
+  diagnostics: 3,
+  'log-level': 3,
+} as const;
 
 /** From which version on an agent holds its link while it waits for approval. */
 export const PENDING_SINCE = 3;

@@ -4,7 +4,10 @@ import type {
   CommandMessage,
   CommandOutcome,
   CommandValue,
+  LogLevel,
 } from '../../protocol/command.ts';
+import type { DecisionRecord } from '../../protocol/decision.ts';
+import type { Diagnostics } from '../../protocol/diagnostics.ts';
 import type { Digest } from '../../protocol/ids.ts';
 import type { ModelFiles, ServingPlan } from '../engine/messages.ts';
 import { messageOf } from '../error.ts';
@@ -17,6 +20,15 @@ export interface CommandDeps {
   filesOf(manifest: Digest): ModelFiles | null;
   /** Makes the key that this host will come back with. */
   rotateKey(): Promise<Uint8Array>;
+  /** Refuses new requests, or takes them again. Resolves with how many are not answered yet. */
+  drain(draining: boolean): Promise<number>;
+  /** Resolves with how many engines have a successor. */
+  restartEngines(): Promise<number>;
+  /** Null: nothing is remembered of that row. */
+  recall(deployment: string, decision: string, row: number): Promise<DecisionRecord | null>;
+  diagnose(): Promise<Diagnostics>;
+  /** Resolves with when it ends. */
+  setLogLevel(level: LogLevel, forMs: number): number;
   /** The agent's own program; default: the one this code was built into. */
   readonly program?: string;
   readonly now?: () => number;
@@ -70,7 +82,33 @@ export class CommandRunner {
         return this.#tune(command.deployment);
       case 'rotate-key':
         return { name: 'rotate-key', publicKey: await this.#deps.rotateKey() };
+      case 'drain':
+        return { name: 'drain', inFlight: await this.#deps.drain(true) };
+      case 'undrain':
+        await this.#deps.drain(false);
+        return { name: 'undrain' };
+      case 'restart-engines':
+        return { name: 'restart-engines', restarted: await this.#deps.restartEngines() };
+      case 'decision':
+        return this.#recall(command);
+      case 'diagnostics':
+        return { name: 'diagnostics', diagnostics: await this.#deps.diagnose() };
+      case 'log-level': {
+        const { level, forMs } = command;
+        return { name: 'log-level', level, until: this.#deps.setLogLevel(level, forMs) };
+      }
     }
+  }
+
+  async #recall({
+    deployment,
+    id,
+    row,
+  }: Extract<Command, { name: 'decision' }>): Promise<CommandValue> {
+    const record = await this.#deps.recall(deployment, id, row);
+    if (record !== null) return { name: 'decision', record };
+    const told = `this host remembers no row ${row} of decision ${id} of "${deployment}"; it keeps what "labels.keepRows" of its monitoring says`;
+    throw new Declined('unknown-decision', told);
   }
 
   async #tune(name: string): Promise<CommandValue> {

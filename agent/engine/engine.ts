@@ -8,6 +8,7 @@ import type { EnergyMeter } from './energy.ts';
 import { EvaluationQueue } from './evaluate/evaluation-queue.ts';
 import { type FeatureServerUrls, FeatureSteps } from './features/feature-steps.ts';
 import type { EngineHost } from './host.ts';
+import { drainedWithin } from './in-flight.ts';
 import type { ComputeJournal } from './journal.ts';
 import { LiveArms, type RetiredArm } from './live-arms.ts';
 import type {
@@ -97,6 +98,8 @@ export class Engine {
   readonly #retired = new Set<Promise<void>>();
   #plan: ServingPlan | null = null;
   readonly #serving = new RestrainedState();
+  /** An operator has taken this host out of traffic. */
+  #draining = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -116,6 +119,7 @@ export class Engine {
         : setInterval(() => this.#flushDecisions(), DECISIONS_EVERY_MS).unref();
     this.#inference = new Inference({
       ...{ state, waiting, tracer: this.#tracer },
+      draining: () => this.#draining,
       onDecisions: () => this.#flushDecisions(),
     });
     const steps = {
@@ -133,7 +137,7 @@ export class Engine {
     const { maxBodyBytes, version } = options;
     const server = {
       ...{ state, version },
-      ready: () => this.#plan !== null,
+      ready: () => this.#plan !== null && !this.#draining,
       snapshot: () => this.snapshot(),
       host: options.host ?? null,
     };
@@ -316,6 +320,19 @@ export class Engine {
       ...(features === null ? {} : { features: { ...features } }),
       ...(traces === null ? {} : { traces: { ...traces } }),
     };
+  }
+
+  /**
+   * Refuses new requests, or takes them again; those that came before are answered. Resolves with how many it still owes
+   * an answer: none, unless they take longer than `waitMs`.
+   */
+  async drain(draining: boolean, waitMs: number): Promise<number> {
+    this.#draining = draining;
+    const owed = [...this.#serving.planned.values()].flatMap(({ arms, standby }) =>
+      [...arms, ...(standby === null ? [] : [standby])].map(({ inFlight }) => inFlight),
+    );
+    if (draining) await drainedWithin(owed, waitMs);
+    return owed.reduce((sum, { count }) => sum + count, 0);
   }
 
   /** Closes connections that carry no request. */

@@ -3,6 +3,10 @@ export class InFlight {
   #count = 0;
   #drained: (() => void)[] = [];
 
+  get count(): number {
+    return this.#count;
+  }
+
   enter(): void {
     this.#count += 1;
   }
@@ -20,4 +24,14 @@ export class InFlight {
     if (this.#count === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
   }
+}
+
+/** Resolves when none of them has anything in flight, or after `waitMs`. */
+export async function drainedWithin(all: readonly InFlight[], waitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+  });
+  await Promise.race([Promise.all(all.map((inFlight) => inFlight.drained())), enough]);
+  clearTimeout(timer);
 }

@@ -106,6 +106,8 @@ export type ToEngine =
   | { readonly kind: 'prepare'; readonly id: number; readonly models: readonly ModelToOpen[] }
   | { readonly kind: 'commit'; readonly id: number; readonly plan: ServingPlan }
   | { readonly kind: 'snapshot'; readonly id: number }
+  /** To refuse new requests, or to take them again. */
+  | { readonly kind: 'drain'; readonly id: number; readonly draining: boolean }
   | { readonly kind: 'stop'; readonly id: number }
   /** Replaces what it said before. */
   | { readonly kind: 'restrain'; readonly restraints: Restraints }
@@ -119,6 +121,8 @@ export type EngineReply =
   | { readonly kind: 'prepared'; readonly id: number; readonly models: readonly PreparedModel[] }
   | { readonly kind: 'committed'; readonly id: number }
   | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: EngineSnapshot }
+  /** `inFlight`: what it still owes an answer. */
+  | { readonly kind: 'drained'; readonly id: number; readonly inFlight: number }
   | { readonly kind: 'stopped'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string };
 

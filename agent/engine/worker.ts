@@ -27,6 +27,9 @@ const SERVING_ROWS = 100;
 /** How long a stopping engine waits for its connections before it closes them. */
 const STOP_GRACE_MS = 3_000;
 
+/** How long a draining engine waits for what it still owes before it says how much that is. */
+const DRAIN_WAIT_MS = 15_000;
+
 type Command = Exclude<ToEngine, { kind: 'connection' | 'answer' | 'restrain' }>;
 
 /** The body of an engine process: an `Engine` driven by the supervisor's messages. */
@@ -97,6 +100,8 @@ async function execute(
       if (snapshot.arms.some(({ inferences }) => inferences >= SERVING_ROWS)) onServing();
       return { kind: 'snapshot', id, snapshot };
     }
+    case 'drain':
+      return { kind: 'drained', id, inFlight: await engine.drain(message.draining, DRAIN_WAIT_MS) };
     case 'stop':
       await connections.drain(() => engine.closeIdle(), STOP_GRACE_MS);
       await engine.stop();

@@ -1,3 +1,4 @@
+import type { DecisionRecord } from '../../protocol/decision.ts';
 import { OutcomeCells } from '../../protocol/sketch/outcome-count.ts';
 import type { DecisionBatch, DecisionSource } from '../engine/decision-batch.ts';
 import { decisionSourceSchema } from '../engine/decision-batch.ts';
@@ -7,6 +8,7 @@ import type { LabelResult, LabelStatus, PostedLabel } from '../engine/posted-lab
 import { type DecisionLog, type Sought, soughtBy } from './decision-log.ts';
 import { labelValue, showLabel } from './label-value.ts';
 import { type LabelledRow, LabelWindows } from './label-windows.ts';
+import { recordOf } from './recall.ts';
 import type { Place } from './segment.ts';
 import { UnmatchedLabels } from './unmatched-labels.ts';
 
@@ -98,6 +100,13 @@ export class DeploymentLabels {
     await this.log.save();
     for (const each of seen) if (each !== null) this.#events.onError(each);
     return results;
+  }
+
+  /** What is remembered of a row; null: nothing is. */
+  async recall(sought: Sought): Promise<DecisionRecord | null> {
+    const place = await this.log.find(sought);
+    if (place === null) return null;
+    return recordOf(await this.#rowOf(place), await place.segment.label(place));
   }
 
   async #join(

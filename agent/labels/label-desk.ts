@@ -1,5 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DecisionRecord } from '../../protocol/decision.ts';
 import { nameSchema } from '../../protocol/ids.ts';
 import { type Monitoring, monitoringInForce } from '../../protocol/monitoring.ts';
 import type { DecisionBatch } from '../engine/decision-batch.ts';
@@ -7,7 +8,7 @@ import type { Answer } from '../engine/host.ts';
 import type { WindowMessage } from '../engine/messages.ts';
 import { LABEL_STATUSES, type LabelStatus, type PostedLabel } from '../engine/posted-label.ts';
 import { messageOf } from '../error.ts';
-import { DecisionLog } from './decision-log.ts';
+import { DecisionLog, soughtBy } from './decision-log.ts';
 import { DeploymentLabels } from './deployment-labels.ts';
 import { ErrorWatch } from './error-watch.ts';
 import type { LabelFigures } from './label-figures.ts';
@@ -97,6 +98,14 @@ export class LabelDesk {
       return labels.post(posted, atMs);
     });
     return { kind: 'feedback', results };
+  }
+
+  /** What is remembered of row `row` of a decision; null: nothing is. */
+  async recall(deployment: string, decision: string, row: number): Promise<DecisionRecord | null> {
+    const sought = soughtBy({ by: 'decision', id: decision, row });
+    if (sought === null) return null;
+    // A row that waits for the disk is found behind it. A name that is not known opens no folder.
+    return this.#alone(async () => this.#desks.get(deployment)?.labels.recall(sought) ?? null);
   }
 
   /** Sends what labels have been counted. */

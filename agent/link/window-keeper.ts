@@ -1,4 +1,5 @@
 import { MAX_WINDOW_BYTES } from '../../protocol/limits.ts';
+import { withoutOutcomes } from '../../protocol/sketch/withhold.ts';
 import type { WindowMessage } from '../engine/messages.ts';
 import { messageOf } from '../error.ts';
 import type { Outbox } from './outbox.ts';
@@ -7,6 +8,8 @@ export interface WindowKeeperOptions {
   readonly outbox: Outbox;
   /** How far this host's clock is ahead of the control plane's; null before the first link. */
   clockAheadMs(): number | null;
+  /** Whether the outcomes of a deployment stay on this host. */
+  withholds(deployment: string): boolean;
   /** Something is new in the outbox. */
   onKept(): void;
   /** Windows were lost. */
@@ -25,8 +28,10 @@ export class WindowKeeper {
     this.#options = options;
   }
 
-  keep(window: WindowMessage): void {
+  keep(came: WindowMessage): void {
     const { outbox, log, onLost, onKept, onCoarsened } = this.#options;
+    const window = this.#allowed(came);
+    if (window === null) return;
     const { kind: _, ...telemetry } = window;
     if (window.body.length > MAX_WINDOW_BYTES) {
       // Sent, it would break the link, and be sent again at each new one.
@@ -48,6 +53,13 @@ export class WindowKeeper {
       (error: unknown) => log('error', 'could not keep a window', { reason: messageOf(error) }),
     );
     this.#inFlight = Promise.all([this.#inFlight, kept]);
+  }
+
+  /** What of a window may leave this host; null: nothing. Before the disk, from where it would go out as it is. */
+  #allowed(window: WindowMessage): WindowMessage | null {
+    if (!this.#options.withholds(window.deployment)) return window;
+    const { body, isEmpty } = withoutOutcomes(window.body);
+    return isEmpty ? null : { ...window, body };
   }
 
   /** Resolves when every window so far is on disk, or known not to be. */

@@ -6,12 +6,14 @@ import type { Convergence } from './convergence.ts';
 import { type DesiredGate, Equivocation } from './desired-gate.ts';
 import type { ExpiryWatch } from './expiry-watch.ts';
 import type { RestraintDesk } from './restraint-desk.ts';
+import type { Withholding } from './withholding.ts';
 
 export interface DocumentQueueDeps {
   readonly gate: DesiredGate;
   readonly convergence: Convergence;
   readonly restraints: RestraintDesk;
   readonly expiry: ExpiryWatch;
+  readonly withholding: Withholding;
   onEvent(name: EventMessage['name'], detail: string): void;
   log(level: 'warn', message: string, detail: object): void;
 }
@@ -53,13 +55,15 @@ export class DocumentQueue {
 
   async #accept(message: DesiredMessage): Promise<void> {
     if (this.#stopped) return;
-    const { gate, convergence, expiry } = this.#deps;
+    const { gate, convergence, expiry, withholding } = this.#deps;
     const taken = await gate.take(message);
     if (taken === null) {
       convergence.report();
       return;
     }
     expiry.follow(taken.accepted.desired);
+    // Before anything is counted under it.
+    withholding.follow(taken.accepted.desired);
     void convergence.want(taken.accepted);
     await taken.saved;
   }

@@ -34,12 +34,14 @@ export async function agentApprove(
   context: Context,
   name: string,
   fingerprint: string,
+  jurisdiction: string | undefined,
 ): Promise<void> {
   const { id } = await findAgent(context, name);
   // As it may be copied from a screen: in groups, or in capitals.
   const digits = fingerprint.toLowerCase().replaceAll(/[^0-9a-f]/g, '');
   const agent = await context.client.post<AgentView>(`${pathOf(id)}/approve`, {
     fingerprint: digits,
+    jurisdiction,
   });
   context.terminal.result(agent);
   sayAgent(context.terminal, agent);
@@ -84,7 +86,7 @@ export async function agentRotateKey(context: Context, name: string): Promise<vo
 }
 
 /** By name or id. A name that several hosts have is nobody's. */
-async function findAgent({ client }: Context, name: string): Promise<AgentView> {
+export async function findAgent({ client }: Context, name: string): Promise<AgentView> {
   const agents = await client.list<AgentView>('/api/v1/agents');
   const found = agents.filter((agent) => agent.id === name);
   const named = agents.filter((agent) => agent.name === name && agent.state !== 'revoked');
@@ -102,12 +104,13 @@ async function findAgent({ client }: Context, name: string): Promise<AgentView> 
   return agent;
 }
 
-function sayAgent(terminal: Terminal, agent: AgentView): void {
+export function sayAgent(terminal: Terminal, agent: AgentView): void {
   const { cores, engines, platform, runtimeVersion } = agent.capabilities;
   terminal.say(`${terminal.paint('bold', agent.name)}  ${stateOf(terminal, agent)}  ${agent.id}`);
   const rows = [
     ['fingerprint', agent.fingerprint],
     ['labels', showLabels(agent) || 'none'],
+    ['jurisdiction', agent.jurisdiction ?? 'not said'],
     ['serves at', agent.serving ?? 'not serving'],
     ['runs on', `${platform}, ${runtimeVersion}, ${cores} cores, ${engines} engines`],
     ['protocol', String(agent.protocol)],
@@ -126,6 +129,7 @@ function stateOf(terminal: Terminal, agent: AgentView): string {
   if (agent.state === 'revoked') return terminal.paint('red', 'revoked');
   if (agent.state === 'pending') return terminal.paint('yellow', 'waits for approval');
   if (!agent.connected) return terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  if (agent.draining) return terminal.paint('yellow', 'drained');
   return agent.stale ? terminal.paint('red', 'STALE') : terminal.paint('green', 'connected');
 }
 
@@ -135,6 +139,6 @@ function showLabels({ labels }: AgentView): string {
     .join(' ');
 }
 
-function pathOf(id: string): string {
+export function pathOf(id: string): string {
   return `/api/v1/agents/${id}`;
 }

@@ -14,6 +14,7 @@ import { parseDuration, parseInteger, parseLabels, parseShare, parseVersion } fr
 export interface DeployOptions extends ServingFlags, GuardFlags {
   readonly pin?: string;
   readonly monitoring?: string;
+  readonly jurisdictions?: string;
   readonly as: string;
   readonly to: readonly string[];
   readonly window?: string;
@@ -45,6 +46,7 @@ export async function deploy(
   const pins = options.pin === undefined ? null : parsePins('--pin', options.pin);
   const monitoring =
     options.monitoring === undefined ? null : await monitoringFrom(options.monitoring);
+  const residency = residencyFrom(options.jurisdictions);
   const path = `/api/v1/deployments/${encodeURIComponent(options.as)}`;
   const present = await context.client.find<DeploymentStatus>(path);
   const guard = guardFrom(options, present?.guard ?? {});
@@ -61,15 +63,17 @@ export async function deploy(
       ...(lease === null ? {} : { lease }),
       ...(pins === null ? {} : { pinned: [...new Set([...before, ...pins])] }),
     };
-    await deployEverywhere(context, path, change, options);
+    const placed = residency === null ? change : { ...change, residency };
+    await deployEverywhere(context, path, placed, options);
     return;
   }
   if (present.model !== model) {
     const told = `"${options.as}" serves model ${present.model}: deploy ${text} under another name`;
     throw new CliError('failed', told);
   }
-  if (options.to.length > 0 || options.window !== undefined) {
-    const told = '--to and --window change a deployment at once: add --strategy all-at-once';
+  if (options.to.length > 0 || options.window !== undefined || residency !== null) {
+    const told =
+      '--to, --window and --jurisdictions change a deployment at once: add --strategy all-at-once';
     throw new CliError('usage', told);
   }
   if (serving !== null || pins !== null) {
@@ -85,6 +89,12 @@ export async function deploy(
     throw new CliError('usage', told);
   }
   await deployByCanary(context, path, version, present.agents.length, options);
+}
+
+/** Null: as it was. Who wants more than the list says it to the API. */
+function residencyFrom(text: string | undefined): { jurisdictions: string[] } | null {
+  if (text === undefined) return null;
+  return { jurisdictions: text === 'any' ? [] : text.split(',').map((each) => each.trim()) };
 }
 
 async function deployEverywhere(

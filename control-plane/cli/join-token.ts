@@ -5,6 +5,7 @@ export interface JoinTokenOptions {
   readonly label: readonly string[];
   readonly ttl: string;
   readonly requireApproval?: boolean;
+  readonly jurisdiction?: string;
 }
 
 export async function joinToken({ client, terminal }: Context, options: JoinTokenOptions) {
@@ -12,6 +13,7 @@ export async function joinToken({ client, terminal }: Context, options: JoinToke
     labels: parseLabels('--label', options.label),
     ttlMs: parseDuration('--ttl', options.ttl),
     requireApproval: options.requireApproval === true,
+    jurisdiction: options.jurisdiction ?? null,
   };
   const made = await client.post<{ token: string; expiresAt: number }>('/api/v1/join-tokens', body);
   terminal.result(made);

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { addAgentCommands } from './agent-commands.ts';
+import { addAgentCommands, addDecisionCommands } from './agent-commands.ts';
 import { Client } from './client.ts';
 import { readClientConfig, wantsColour } from './config.ts';
 import type { Context } from './context.ts';
@@ -77,6 +77,7 @@ for (const kind of ['control', 'agent', 'simulate'] as const) {
 command('join-token', 'a single-use token with which one new agent joins')
   .option('--label <key=value>', 'a label that the agent gets', collect, [])
   .option('--ttl <duration>', 'how long it can be used', '15m')
+  .option('--jurisdiction <name>', 'where the host that joins with it is, as eu')
   .option('--require-approval', 'whoever joins waits for "driftline agents approve"')
   .action((options) =>
     withClient(options, async (context) =>
@@ -85,6 +86,7 @@ command('join-token', 'a single-use token with which one new agent joins')
   );
 
 addAgentCommands(program, command, withClient);
+addDecisionCommands(program, command, withClient);
 addKeyCommands(program, command, { client: withClient, terminal: terminalFor });
 
 const model = program.command('model').description('push and list model versions');
@@ -115,6 +117,10 @@ withGuardFlags(
   .option('--share <0..1>', 'share of their traffic that it gets (default 1; 0.5 if they are all)')
   .option('--observe <duration>', 'how long it must hold before it is promoted', '5m')
   .option('--no-wait', 'do not wait for the outcome')
+  .option(
+    '--jurisdictions <names>',
+    'where it may be, as eu,uk; or "any" (see control-plane/FLEET.md)',
+  )
   .option('--pin <versions>', 'versions to keep loaded for requests that name them, as 1,2')
   .option(
     '--monitoring <file.json>',

@@ -118,6 +118,7 @@ function linkOf(terminal: Terminal, agent: AgentView): string {
     return terminal.paint('yellow', `waits for approval of ${agent.fingerprint.slice(0, 16)}`);
   }
   if (!agent.connected) return terminal.paint('red', `away since ${showTime(agent.lastSeenAt)}`);
+  if (agent.draining) return terminal.paint('yellow', 'drained');
   // Its document has expired: what runs goes on, and nothing new is installed.
   return agent.stale ? terminal.paint('red', 'STALE') : terminal.paint('green', 'connected');
 }

@@ -10,6 +10,7 @@ import {
 } from '../../protocol/ids.ts';
 import { ledgerMessageSchema } from '../../protocol/ledger.ts';
 import { downloadProgressSchema } from '../../protocol/progress.ts';
+import { jurisdictionSchema } from '../../protocol/residency.ts';
 import { fingerprintOf } from '../../protocol/signing.ts';
 import { rootFingerprint } from '../../protocol/trust/root.ts';
 import { record } from '../audit/record.ts';
@@ -39,6 +40,13 @@ const fingerprintSchema = z
   .string()
   .regex(/^[0-9a-f]{16,64}$/, 'must be the first 16 to 64 hex digits of the fingerprint');
 
+const approvalSchema = z.strictObject({
+  fingerprint: fingerprintSchema,
+  jurisdiction: jurisdictionSchema
+    .optional()
+    .describe('Where the host is; absent: as its token says.'),
+});
+
 const agentSchema = z.object({
   id: agentIdSchema,
   name: nameSchema,
@@ -51,6 +59,10 @@ const agentSchema = z.object({
   serving: z.string().nullable(),
   capabilities: capabilitiesSchema,
   stale: z.boolean().describe('Its desired state has expired: nothing new is installed there.'),
+  draining: z.boolean().describe('An operator has taken it out of traffic.'),
+  jurisdiction: jurisdictionSchema
+    .nullable()
+    .describe('Where operators say that it is; null: nobody has said.'),
   observed: z.int(),
   applied: z.int(),
   joinedAt: timestampSchema,
@@ -131,13 +143,12 @@ function mountAdmission(api: Api, deps: AgentDeps): void {
       method: 'post',
       path: '/api/v1/agents/{agent}/approve',
       summary: 'Let in an agent that waits, by the fingerprint that its host prints',
-      request: { params, body: takes(z.strictObject({ fingerprint: fingerprintSchema })) },
+      request: { params, body: takes(approvalSchema) },
       responses: { 200: answers(agentSchema, 'It is let in') },
     },
     async (c) => {
       const { agent } = c.req.valid('param');
-      const { fingerprint } = c.req.valid('json');
-      const row = await agents.approve(agent, fingerprint, c.get('caller').actor);
+      const row = await agents.approve(agent, c.req.valid('json'), c.get('caller').actor);
       return c.json(await viewOf(deps, row), 200);
     },
   );
@@ -173,6 +184,25 @@ function mountUpkeep(api: Api, deps: AgentDeps): void {
     async (c) => {
       const { agent } = c.req.valid('param');
       const row = await agents.label(agent, c.req.valid('json'), c.get('caller').actor);
+      return c.json(await viewOf(deps, row), 200);
+    },
+  );
+  api.route(
+    'fleet:enrol',
+    {
+      method: 'put',
+      path: '/api/v1/agents/{agent}/jurisdiction',
+      summary: 'Say where an agent is; deployments that may not be there are taken from it',
+      request: {
+        params,
+        body: takes(z.strictObject({ jurisdiction: jurisdictionSchema.nullable() })),
+      },
+      responses: { 200: answers(agentSchema, 'It is there') },
+    },
+    async (c) => {
+      const { agent } = c.req.valid('param');
+      const { jurisdiction } = c.req.valid('json');
+      const row = await agents.move(agent, jurisdiction, c.get('caller').actor);
       return c.json(await viewOf(deps, row), 200);
     },
   );
@@ -234,6 +264,10 @@ function mountJoinTokens(api: Api, deps: AgentDeps): void {
               .boolean()
               .default(false)
               .describe('Whoever joins with it waits until an operator approves its fingerprint.'),
+            jurisdiction: jurisdictionSchema
+              .nullable()
+              .default(null)
+              .describe('Where the host that joins with it is.'),
           }),
         ),
       },
@@ -242,19 +276,18 @@ function mountJoinTokens(api: Api, deps: AgentDeps): void {
       },
     },
     async (c) => {
-      const { labels, ttlMs, requireApproval } = c.req.valid('json');
+      const { ttlMs, ...granted } = c.req.valid('json');
       const { actor } = c.get('caller');
       const now = deps.now();
       const expiresAt = now + ttlMs;
       const { chain } = deps.trust;
       const fingerprint = await rootFingerprint(chain[chain.length - 1]);
       const token = await deps.store.write(async (tx) => {
-        const request = { labels, createdBy: actor, expiresAt, fingerprint, requireApproval };
+        const request = { ...granted, createdBy: actor, expiresAt, fingerprint };
         const { id, text } = await createJoinToken(tx, request, now);
         await record(tx, now, actor, 'join-token.created', `join-token:${id}`, {
-          labels,
+          ...granted,
           expiresAt,
-          requireApproval,
         });
         return text;
       });

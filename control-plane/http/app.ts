@@ -15,6 +15,7 @@ import { mountDocs } from './docs.ts';
 import { DEFAULT_MAX_DOWNLOADS, DownloadSlots } from './download-slots.ts';
 import { mountHealth } from './health.ts';
 import { hostCheck } from './host-check.ts';
+import { mountHosts } from './hosts.ts';
 import { mountMetrics } from './metrics.ts';
 import { mountModels } from './models.ts';
 import { mountMonitoring } from './monitoring.ts';
@@ -63,6 +64,7 @@ export function createApp(deps: AppDeps): Api {
   mountChannels(api, deps);
   mountMetrics(api, { ...deps, downloads });
   mountAgents(api, deps);
+  mountHosts(api, deps.hosts);
   mountTokens(api, store, now);
   mountAudit(api, store, deps.stopping);
   mountDocs(api);

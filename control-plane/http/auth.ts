@@ -38,6 +38,9 @@ export const GRANTS = {
   'deployment:write': OPERATORS,
   'fleet:read': PEOPLE,
   'fleet:enrol': ['admin'],
+  'host:operate': OPERATORS,
+  // A person's prediction and groups are more than a fleet's state.
+  'decision:read': OPERATORS,
   'audit:read': PEOPLE,
   'token:write': ['admin'],
   'alert:write': OPERATORS,

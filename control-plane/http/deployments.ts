@@ -12,11 +12,12 @@ import { leaseSchema, reportedLeaseSchema } from '../../protocol/lease.ts';
 import { MAX_PINNED, MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
 import { monitoringSchema } from '../../protocol/monitoring.ts';
 import { reportedArmSchema } from '../../protocol/report.ts';
+import { residencySchema } from '../../protocol/residency.ts';
 import { type Serving, servingSchema } from '../../protocol/serving.ts';
 import { tripSchema } from '../../protocol/trip.ts';
 import { ControlError } from '../error.ts';
 import { putDeployment } from '../registry/deployments.ts';
-import { matchesLabels } from '../rollout/cohort.ts';
+import { goesTo } from '../residency/residency.ts';
 import { allAgents, inService } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import {
@@ -24,6 +25,7 @@ import {
   findDeployment,
   listDeployments,
   servingOf,
+  targetOf,
 } from '../store/deployments.ts';
 import { allDesiredStamps } from '../store/desired.ts';
 import { tripsOf } from '../store/guard-trips.ts';
@@ -69,6 +71,11 @@ const requestSchema = z.strictObject({
     .describe(
       'How long hosts may serve it without hearing from the control plane; absent keeps what is set, null is for ever.',
     ),
+  residency: residencySchema
+    .optional()
+    .describe(
+      'Where it may be, as a whole; absent keeps what is set, {} lets it go anywhere. Hosts outside are told to stop.',
+    ),
   pinned: z
     .array(versionNumberSchema)
     .max(MAX_PINNED)
@@ -100,6 +107,7 @@ export const deploymentSchema = z.object({
     .describe(
       'How long hosts may serve it without hearing from the control plane; null: for ever.',
     ),
+  residency: residencySchema.describe('Where it may be; no jurisdictions: anywhere.'),
 });
 
 const statusSchema = deploymentSchema.extend({
@@ -219,7 +227,7 @@ async function status(
     (await allDesiredStamps(store.read)).map((document) => [document.agentId, document.generation]),
   );
   const agents = (await allAgents(store.read))
-    .filter((agent) => inService(agent) && matchesLabels(agent.labels, row.selector))
+    .filter((agent) => inService(agent) && goesTo(targetOf(row), agent))
     .map((agent) => ({
       id: agent.id,
       name: agent.name,

@@ -14,6 +14,7 @@ const PROBLEMS: Record<ControlErrorKind, { status: number; title: string }> = {
   conflict: { status: 409, title: 'The present state does not allow this' },
   'too-large': { status: 413, title: 'Too large' },
   range: { status: 416, title: 'The range does not fit' },
+  residency: { status: 451, title: 'It may not leave its jurisdiction' },
   misdirected: { status: 421, title: 'Not the host that was asked for' },
   'digest-mismatch': { status: 422, title: 'The bytes do not have this digest' },
   'artifact-missing': { status: 422, title: 'A file has not been uploaded' },

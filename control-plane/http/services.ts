@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
-import type { Command, CommandOutcome } from '../../protocol/command.ts';
+import type { Command, CommandOutcome, CommandValue } from '../../protocol/command.ts';
+import type { DecisionRecord } from '../../protocol/decision.ts';
 import {
   type AgentId,
   agentIdSchema,
@@ -14,6 +15,7 @@ import {
 } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import type { DownloadProgress } from '../../protocol/progress.ts';
+import type { Jurisdiction } from '../../protocol/residency.ts';
 import type { Actor } from '../audit/record.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
 import type { ReportData } from '../report/report-data.ts';
@@ -200,16 +202,47 @@ export interface Commands {
   send(agent: AgentId, command: Command, timeoutMs: number): Promise<CommandOutcome>;
 }
 
+export interface Approval {
+  /** Of the host's key, or its first digits, as whoever approves has seen it there. */
+  readonly fingerprint: string;
+  /** Where the host is; absent: as its token says. */
+  readonly jurisdiction?: Jurisdiction | undefined;
+}
+
+/** What operators have a host do now. */
+export type OperatorCommand = Extract<
+  Command,
+  { name: 'drain' | 'undrain' | 'restart-engines' | 'diagnostics' | 'log-level' }
+>;
+
+/**
+ * Each is recorded, with who asked and what became of it. All throw `ControlError`: 'not-found', 'conflict' (revoked, or
+ * it does that now), 'residency' or 'unavailable'.
+ */
+export interface Hosts {
+  ask<N extends OperatorCommand['name']>(
+    agent: AgentId,
+    command: Extract<OperatorCommand, { name: N }>,
+    actor: Actor,
+  ): Promise<Extract<CommandValue, { name: N }>>;
+  /** What the host that decided remembers of row `row`. */
+  decision(
+    asked: { readonly deployment: string; readonly id: string; readonly row: number },
+    actor: Actor,
+  ): Promise<{ readonly agent: AgentId; readonly record: DecisionRecord }>;
+}
+
 /** What operators decide of single agents. All throw `ControlError`: 'not-found', 'conflict' or 'unavailable'. */
 export interface Agents {
   /** Whether it is linked and waits for approval. */
   isHeld(agent: AgentId): boolean;
-  /** `fingerprint`: of the host's key, or its first digits, as whoever approves has seen it there. */
-  approve(agent: AgentId, fingerprint: string, actor: Actor): Promise<AgentRow>;
+  approve(agent: AgentId, approval: Approval, actor: Actor): Promise<AgentRow>;
   /** For good; its link is cut at once. */
   revoke(agent: AgentId, reason: string, actor: Actor): Promise<AgentRow>;
   /** As a whole, but for what the host says of itself. */
   label(agent: AgentId, labels: Labels, actor: Actor): Promise<AgentRow>;
+  /** Where it is: what may not be there is taken from it. */
+  move(agent: AgentId, jurisdiction: Jurisdiction | null, actor: Actor): Promise<AgentRow>;
   /** Answers with the key that the agent will come back with. */
   rotateKey(agent: AgentId, actor: Actor): Promise<{ fingerprint: string }>;
 }
@@ -217,6 +250,7 @@ export interface Agents {
 export interface Services {
   readonly agents: Agents;
   readonly commands: Commands;
+  readonly hosts: Hosts;
   readonly rollouts: Rollouts;
   readonly fleet: Fleet;
   readonly monitoring: Monitoring;

@@ -164,13 +164,16 @@ async function join(
     return deny('bad-join-token', 'the join token is unknown, used or expired: ask for a new one');
   }
   const { name } = request;
+  const { jurisdiction } = granted;
   const labels = labelsOf(granted.labels, request.labels);
   const { publicKey, serving, capabilities, protocol } = hello;
   const held = policy.requireApproval || granted.requireApproval;
   const approvedAt = held ? null : now;
-  const agent = { id, name, publicKey, labels, serving, capabilities, protocol, approvedAt };
+  const placed = { jurisdiction, approvedAt };
+  const agent = { id, name, publicKey, labels, serving, capabilities, protocol, ...placed };
   await insertAgent(tx, agent, now);
-  const detail = { name, labels, fingerprint: await fingerprintOf(publicKey), approved: !held };
+  const fingerprint = await fingerprintOf(publicKey);
+  const detail = { name, labels, jurisdiction, fingerprint, approved: !held };
   await record(tx, now, `agent:${id}`, 'agent.joined', `agent:${id}`, detail);
   return held ? hold(id, name, hello) : { kind: 'admitted', agent: id, name };
 }

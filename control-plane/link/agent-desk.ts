@@ -1,9 +1,10 @@
 import { type AgentId, type Labels, OWN_LABEL_PREFIX } from '../../protocol/ids.ts';
 import { MAX_LABELS } from '../../protocol/limits.ts';
+import type { Jurisdiction } from '../../protocol/residency.ts';
 import { fingerprintOf } from '../../protocol/signing.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
-import type { Agents, Commands } from '../http/services.ts';
+import type { Agents, Approval, Commands } from '../http/services.ts';
 import type { Publisher } from '../rollout/publisher.ts';
 import type { Roster } from '../rollout/roster.ts';
 import { type AgentRow, findAgent, updateAgent } from '../store/agents.ts';
@@ -39,20 +40,25 @@ export class AgentDesk implements Agents {
     return this.#deps.sessions.held(agent) !== null;
   }
 
-  async approve(agent: AgentId, fingerprint: string, actor: Actor): Promise<AgentRow> {
+  async approve(
+    agent: AgentId,
+    { fingerprint, jurisdiction }: Approval,
+    actor: Actor,
+  ): Promise<AgentRow> {
     const { store, sessions, now } = this.#deps;
     const row = await store.write(async (tx) => {
-      const found = await inForce(tx, agent);
+      const found = await agentInForce(tx, agent);
       const shown = await fingerprintOf(found.publicKey);
       if (!shown.startsWith(fingerprint)) {
         const told = `agent ${agent} has the fingerprint ${shown}, not ${fingerprint}: compare it with what the host prints`;
         throw new ControlError('conflict', told);
       }
       if (found.approvedAt !== null) return found;
-      await updateAgent(tx, agent, { approvedAt: now() });
-      const detail = { name: found.name, fingerprint: shown };
+      const change = { approvedAt: now(), jurisdiction: jurisdiction ?? found.jurisdiction };
+      await updateAgent(tx, agent, change);
+      const detail = { name: found.name, fingerprint: shown, jurisdiction: change.jurisdiction };
       await record(tx, now(), actor, 'agent.approved', `agent:${agent}`, detail);
-      return { ...found, approvedAt: now() };
+      return { ...found, ...change };
     });
     sessions.held(agent)?.approved();
     return row;
@@ -82,7 +88,7 @@ export class AgentDesk implements Agents {
   async label(agent: AgentId, labels: Labels, actor: Actor): Promise<AgentRow> {
     const { publisher, roster, now } = this.#deps;
     const work = async (tx: Transaction) => {
-      const found = await inForce(tx, agent);
+      const found = await agentInForce(tx, agent);
       const own = Object.entries(found.labels).filter(([key]) => key.startsWith(OWN_LABEL_PREFIX));
       const to = Object.fromEntries([...Object.entries(labels), ...own].slice(0, MAX_LABELS));
       await updateAgent(tx, agent, { labels: to });
@@ -91,13 +97,28 @@ export class AgentDesk implements Agents {
       return { ...found, labels: to };
     };
     const { result } = await publisher.change(now(), work, undefined, { agent, held: 0 });
-    roster.relabel(agent, result.labels);
+    roster.change(agent, result);
+    return result;
+  }
+
+  async move(agent: AgentId, jurisdiction: Jurisdiction | null, actor: Actor): Promise<AgentRow> {
+    const { publisher, roster, now } = this.#deps;
+    const work = async (tx: Transaction) => {
+      const found = await agentInForce(tx, agent);
+      await updateAgent(tx, agent, { jurisdiction });
+      const detail = { from: found.jurisdiction, to: jurisdiction };
+      await record(tx, now(), actor, 'agent.moved', `agent:${agent}`, detail);
+      return { ...found, jurisdiction };
+    };
+    // What it may no longer have is taken from it by the document that follows.
+    const { result } = await publisher.change(now(), work, undefined, { agent, held: 0 });
+    roster.change(agent, result);
     return result;
   }
 
   async rotateKey(agent: AgentId, actor: Actor): Promise<{ fingerprint: string }> {
     const { store, commands, now } = this.#deps;
-    await inForce(store.read, agent);
+    await agentInForce(store.read, agent);
     const outcome = await commands.send(agent, { name: 'rotate-key' }, ROTATE_TIMEOUT_MS);
     if (!outcome.ok || outcome.value.name !== 'rotate-key') {
       const why = outcome.ok ? 'it answered another command' : outcome.message;
@@ -112,7 +133,8 @@ export class AgentDesk implements Agents {
   }
 }
 
-async function inForce(db: Reader, agent: AgentId): Promise<AgentRow> {
+/** Throws `ControlError`: 'not-found' or, where it was revoked, 'conflict'. */
+export async function agentInForce(db: Reader, agent: AgentId): Promise<AgentRow> {
   const row = await findAgent(db, agent);
   if (row === null) throw unknown(agent);
   if (row.revokedAt !== null) throw new ControlError('conflict', `agent ${agent} was revoked`);

@@ -15,9 +15,10 @@ import type { Hub } from '../http/services.ts';
 import { onControlClock } from '../merge/control-clock.ts';
 import { Ingest } from '../merge/ingest.ts';
 import { keepWindows } from '../merge/retention.ts';
+import type { Place } from '../residency/residency.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
-import { DESIRED_LIFE_MS, Publisher } from '../rollout/publisher.ts';
+import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
@@ -29,6 +30,7 @@ import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './a
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
+import { HostDesk } from './host-desk.ts';
 import { LeaseDesk } from './lease-desk.ts';
 import { Reports } from './reports.ts';
 import { HELLO_TIMEOUT_MS, PING_INTERVAL_MS, Session, type SessionDeps } from './session.ts';
@@ -49,6 +51,8 @@ export interface HubDeps {
   readonly admission?: AdmissionPolicy;
   /** How many links it lets in; default `DEFAULT_ADMISSION_RATE`. */
   readonly admissionRate?: AdmissionRate;
+  /** Where this control plane is; default: nobody has said. */
+  readonly jurisdiction?: Place;
   readonly now?: () => number;
   readonly helloTimeoutMs?: number;
   readonly pingIntervalMs?: number;
@@ -80,12 +84,14 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
   const roster = new Roster((agent) => publisher.inForce(agent));
-  const publisher: Publisher = new Publisher(store, key, (rows, generation, requestedAt) => {
+  const place = deps.jurisdiction ?? null;
+  const onPublished: OnPublished = (rows, generation, requestedAt) => {
     roster.start(generation, requestedAt);
     for (const row of rows) {
       sessions.get(row.agentId)?.desire(row.generation, () => desiredMessage(row, trust));
     }
-  });
+  };
+  const publisher: Publisher = new Publisher(store, key, onPublished, place);
   const watch: Watch = new Watch({
     store,
     shapeOf,
@@ -109,9 +115,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     duplicates: () => ingest.duplicates,
   });
   const ingest: Ingest = new Ingest({
-    store,
-    shapeOf,
-    now,
+    ...{ store, shapeOf, now, place },
     onMerged: (merged) => watch.note(merged),
     onRefused: ({ agentId, deployment, sequence }, { reason, detail }) =>
       log.warn({ agentId, deployment, sequence, reason, detail }, 'telemetry-refused'),
@@ -122,6 +126,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   });
   const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
   const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
+  const hosts = new HostDesk({ store, commands, jurisdiction: place, now });
 
   const sessionDeps: SessionDeps = {
     key,
@@ -234,6 +239,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     fleet,
     agents,
     commands,
+    hosts,
     monitoring: new MonitoringReader(store, shapeOf),
     handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (request.url?.split('?', 1)[0] !== LINK_PATH) {

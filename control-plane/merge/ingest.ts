@@ -1,10 +1,13 @@
 import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
+import { withoutOutcomes } from '../../protocol/sketch/withhold.ts';
+import { record } from '../audit/record.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
-import { revocationsOf } from '../store/agents.ts';
+import { type Place, telemetryViolation, withheldFrom } from '../residency/residency.ts';
+import { standingOf } from '../store/agents.ts';
 import { type Assignment, assignedOf } from '../store/assignments.ts';
-import type { Store } from '../store/database.ts';
+import type { Store, Transaction } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { countRefusals, type Refusal } from '../store/refusals.ts';
 import { HOUR_MS, markDue, type RollupKey } from '../store/rollups.ts';
@@ -33,6 +36,8 @@ export interface IngestDeps {
   readonly store: Store;
   readonly shapeOf: (manifest: Digest) => Promise<MonitorShape | null>;
   readonly now: () => number;
+  /** Where this control plane is; absent: nobody has said. */
+  readonly place?: Place;
   /** After the commit, before the acks. Must not throw. */
   readonly onMerged: (merged: readonly MergedWindow[]) => void;
   /** It was counted (`store/refusals.ts`) and will be acknowledged. */
@@ -121,7 +126,8 @@ export class Ingest {
     const refusals = new Map<TelemetryItem, Refused>();
     const fold = (stored: Folded | null, item: TelemetryItem): Folded | null => {
       const checked = check(item);
-      const folded = checked.kind === 'refused' ? checked : add(stored, checked.window, item.body);
+      const folded =
+        checked.kind === 'refused' ? checked : add(stored, checked.window, checked.body);
       if (folded.kind === 'refused' || checked.kind === 'refused') {
         if (folded.kind === 'refused') refusals.set(item, folded);
         return null;
@@ -134,7 +140,8 @@ export class Ingest {
       refusals.clear();
       const committed = await commitTelemetry(tx, items, fold, now());
       await markDue(tx, hoursOf(committed.merged));
-      await countRefusals(tx, [...refusals].map(refusalOf), now());
+      const first = await countRefusals(tx, [...refusals].map(refusalOf), now());
+      await recordViolations(tx, first, now());
       return committed;
     });
     this.duplicates += duplicates;
@@ -146,17 +153,15 @@ export class Ingest {
   }
 
   /** Reads what is known of a group's hosts, deployments and versions once, before the transaction. */
-  async #checker(items: readonly TelemetryItem[]): Promise<(item: TelemetryItem) => Decoded> {
-    const { store, shapeOf, now } = this.#deps;
+  async #checker(items: readonly TelemetryItem[]): Promise<(item: TelemetryItem) => Checked> {
+    const { store, shapeOf, now, place = null } = this.#deps;
     const shapes = await this.#lookUp(items, (item) => item.manifest, shapeOf);
     const deployments = await this.#lookUp(
       items,
       (item) => item.deployment,
       (name) => findDeployment(store.read, name),
     );
-    const revoked = await revocationsOf(store.read, [
-      ...new Set(items.map((item) => item.agentId)),
-    ]);
+    const hosts = await standingOf(store.read, [...new Set(items.map((item) => item.agentId))]);
     const pairs = [...new Map(items.map((item) => [pairOf(item), item])).values()];
     const named = await assignedOf(
       store.read,
@@ -166,13 +171,16 @@ export class Ingest {
     const at = now();
     return (item) => {
       const { deployment, manifest, agentId, windowStartMs } = item;
-      if (!deployments.has(deployment)) {
+      const known = deployments.get(deployment);
+      if (known === undefined) {
         return refused('unknown-deployment', `no deployment "${deployment}"`);
       }
-      const revokedAt = revoked.get(agentId) ?? null;
+      const { revokedAt = null, jurisdiction = null } = hosts.get(agentId) ?? {};
       if (revokedAt !== null) {
         return refused('agent-revoked', `the host was revoked at ${revokedAt}`);
       }
+      const violation = telemetryViolation(known.residency, jurisdiction);
+      if (violation !== null) return refused('residency', `${violation.code}: ${violation.detail}`);
       if (!assigned.has(pairOf(item))) {
         return refused('not-assigned', `${agentId} was never asked to serve "${deployment}"`);
       }
@@ -180,7 +188,11 @@ export class Ingest {
       if (shape === undefined) {
         return refused('unknown-version', `no version has the manifest ${manifest}`);
       }
-      return refusedByTime(windowStartMs, at) ?? decodeOnGrids(item.body, shape.grids);
+      const late = refusedByTime(windowStartMs, at);
+      if (late !== null) return late;
+      const decoded = decodeOnGrids(item.body, shape.grids);
+      const withheld = withheldFrom(known.residency, place).length > 0;
+      return withheld ? withhold(item.body, decoded, shape) : { ...decoded, body: item.body };
     };
   }
 
@@ -204,6 +216,26 @@ function refusalOf([item, { reason, detail }]: [TelemetryItem, Refused]): Refusa
   return { agentId, deployment, reason, detail };
 }
 
+/** Once for each host and deployment: a host that goes on sending is one violation, and its windows are counted. */
+async function recordViolations(
+  tx: Transaction,
+  first: readonly Refusal[],
+  now: number,
+): Promise<void> {
+  for (const { agentId, deployment, reason, detail } of first) {
+    if (reason !== 'residency') continue;
+    const what = { what: 'telemetry', agent: agentId, outcome: detail };
+    await record(
+      tx,
+      now,
+      `agent:${agentId}`,
+      'residency.refused',
+      `deployment:${deployment}`,
+      what,
+    );
+  }
+}
+
 /** The hours that windows were merged under, each once. */
 function hoursOf(items: readonly TelemetryItem[]): readonly RollupKey[] {
   const keys = new Map<string, RollupKey>();
@@ -214,6 +246,16 @@ function hoursOf(items: readonly TelemetryItem[]): readonly RollupKey[] {
   }
   return [...keys.values()];
 }
+
+/** What came before its host knew that it should not have been sent: it is not kept, and the rest is. */
+function withhold(body: Uint8Array, decoded: Decoded, { grids }: MonitorShape): Checked {
+  if (decoded.kind === 'refused') return decoded;
+  const rest = withoutOutcomes(body).body;
+  return { ...decodeOnGrids(rest, grids), body: rest };
+}
+
+/** A window, and as which bytes it is kept. */
+type Checked = (Decoded & { readonly body: Uint8Array }) | Refused;
 
 type Sum = { readonly kind: 'sum'; readonly sum: Folded } | Refused;
 

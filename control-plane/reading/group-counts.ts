@@ -1,4 +1,9 @@
-import { type GroupAxis, type GroupCell, groupCells } from '../../protocol/sketch/group.ts';
+import {
+  type GroupAxis,
+  type GroupCell,
+  groupCells,
+  levelName,
+} from '../../protocol/sketch/group.ts';
 import {
   GROUP_FIELDS,
   type OutcomeGrid,
@@ -49,14 +54,4 @@ function groupName(axes: readonly GroupAxis[], cell: GroupCell): string {
     return `${attribute}=${axis === undefined ? level : levelName(axis, level)}`;
   });
   return named.join(', ');
-}
-
-function levelName(axis: GroupAxis, level: number): string {
-  const own = axis.kind === 'values' ? axis.values.length : axis.edges.length + 1;
-  if (level >= own) return level === own ? 'other' : 'missing';
-  if (axis.kind === 'values') return String(axis.values[level]);
-  const { edges } = axis;
-  if (edges.length === 0) return 'any';
-  if (level === 0) return `<${edges[0]}`;
-  return level === edges.length ? `≥${edges[level - 1]}` : `${edges[level - 1]}–${edges[level]}`;
 }

@@ -3,6 +3,7 @@ import type { Labels } from '../../protocol/ids.ts';
 import type { Lease } from '../../protocol/lease.ts';
 import { MAX_PINNED } from '../../protocol/limits.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
+import { type Residency, UNRESTRICTED } from '../../protocol/residency.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
@@ -38,6 +39,8 @@ export interface DeploymentRequest {
   readonly guard?: Guard | undefined;
   /** As a whole; null: hosts may serve it for ever. */
   readonly lease?: Lease | null | undefined;
+  /** As a whole. */
+  readonly residency?: Residency | undefined;
 }
 
 /** Seconds to know, and few enough windows that a fleet's telemetry stays small. */
@@ -119,11 +122,12 @@ async function create(
     monitoring: request.monitoring ?? {},
     guard: request.guard ?? {},
     lease: request.lease ?? null,
+    residency: request.residency ?? UNRESTRICTED,
   };
   await insertDeployment(tx, row);
-  const { model, version, selector, windowMs, serving, pinned, monitoring, guard, lease } = row;
-  const policy = { serving, pinned, monitoring, guard, lease };
-  const detail = { model, version, to: selector, windowMs, ...policy };
+  const { model, version, windowMs, serving, pinned, monitoring, guard, lease, residency } = row;
+  const policy = { serving, pinned, monitoring, guard, lease, residency };
+  const detail = { model, version, to: row.selector, windowMs, ...policy };
   await record(tx, now, actor, 'deployment.created', `deployment:${name}`, detail);
   return row;
 }
@@ -163,6 +167,7 @@ async function change(
     monitoring: request.monitoring ?? present.monitoring,
     guard: request.guard ?? present.guard,
     lease: request.lease === undefined ? present.lease : request.lease,
+    residency: request.residency ?? present.residency,
   };
   const { name: _, createdAt: __, model: ___, ...changed } = row;
   await updateDeployment(tx, name, changed);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AgentId, Labels } from '../../protocol/ids.ts';
+import { matchesLabels } from '../residency/residency.ts';
 
 /** Whom a rollout asks to be its canary. */
 export type CohortRule =
@@ -60,9 +61,4 @@ export function inCohort(rollout: string, cohort: Cohort, agent: Omit<CohortAgen
   if (agent.enrolledAtMs <= cohort.decidedAtMs) return cohort.members.includes(agent.id);
   if (cohort.rule.kind === 'labels') return matchesLabels(agent.labels, cohort.rule.labels);
   return cohortHash(rollout, agent.id) <= cohort.threshold;
-}
-
-/** Every wanted label has exactly the wanted value. No wanted labels match every host. */
-export function matchesLabels(labels: Labels, wanted: Labels): boolean {
-  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }

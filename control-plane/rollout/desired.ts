@@ -4,9 +4,11 @@ import { type Guard, isGuarded } from '../../protocol/guard.ts';
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
 import type { Lease } from '../../protocol/lease.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
+import type { Residency, WithheldPart } from '../../protocol/residency.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import { PINNED_SINCE } from '../../protocol/version.ts';
-import { type Cohort, inCohort, matchesLabels } from './cohort.ts';
+import { goesTo, type Place } from '../residency/residency.ts';
+import { type Cohort, inCohort } from './cohort.ts';
 import { offersCandidate, type RolloutStateKind } from './rollout-state.ts';
 
 /** A version as desired state names it. */
@@ -21,6 +23,9 @@ export interface DeploymentPlan {
   readonly windowMs: number;
   /** Hosts it goes to; an empty selector means all. */
   readonly to: Labels;
+  readonly residency: Residency;
+  /** What hosts keep to themselves. */
+  readonly withheld: readonly WithheldPart[];
   readonly stable: VersionRef;
   readonly serving: Serving;
   readonly monitoring: Monitoring;
@@ -47,6 +52,7 @@ export interface RolloutPlan {
 export interface AgentPlan {
   readonly id: AgentId;
   readonly labels: Labels;
+  readonly jurisdiction: Place;
   readonly enrolledAtMs: number;
   /** The wire it speaks. */
   readonly protocol: number;
@@ -62,7 +68,7 @@ export function desiredFor(
   rollouts: readonly RolloutPlan[],
 ): DesiredDeployment[] {
   return deployments
-    .filter((deployment) => matchesLabels(agent.labels, deployment.to))
+    .filter((deployment) => goesTo(deployment, agent))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((deployment) => {
       const rollout = rollouts.find(
@@ -73,12 +79,13 @@ export function desiredFor(
       );
       const shared = armsOf(deployment.stable, rollout);
       const pinned = agent.protocol < PINNED_SINCE ? [] : pinnedArms(deployment, shared);
-      const { name, windowMs, serving, monitoring, lease } = deployment;
+      const { name, windowMs, serving, monitoring, lease, withheld } = deployment;
       const arms = decided([...shared, ...pinned], deployment, rollout);
       const guard = isGuarded(deployment.guard) ? { guard: deployment.guard } : {};
       return {
         ...{ name, windowMs, serving, monitoring, ...guard },
         ...(lease === null ? {} : { lease }),
+        ...(withheld.length === 0 ? {} : { withheld: [...withheld] }),
         arms,
       };
     });

@@ -9,9 +9,11 @@ import type {
   Rollouts,
   RolloutView,
 } from '../http/services.ts';
+import { goesTo, type Target } from '../residency/residency.ts';
 import type { Store } from '../store/database.ts';
+import { targetOf } from '../store/deployments.ts';
 import { findLiveRollout, findRollout, liveRollouts } from '../store/rollouts.ts';
-import { inCohort, matchesLabels } from './cohort.ts';
+import { inCohort } from './cohort.ts';
 import { judge } from './gate.ts';
 import type { Publisher } from './publisher.ts';
 import { isEnded, observedForMs, offersCandidate, type RolloutEvent } from './rollout-state.ts';
@@ -85,9 +87,10 @@ export class RolloutDriver implements Rollouts {
   async start(deployment: string, request: RolloutRequest, actor: Actor): Promise<RolloutView> {
     const now = this.#deps.now();
     const connected = this.#deps.connected();
+    // A canary that is out of traffic would show nothing.
     const fleet = this.#deps.roster
       .all()
-      .map((entry) => ({ ...entry, connected: connected.has(entry.id) }));
+      .map((entry) => ({ ...entry, connected: connected.has(entry.id) && !entry.draining }));
     const { result } = await this.#deps.publisher.change(now, (tx) =>
       openRollout(tx, deployment, request, fleet, actor, now),
     );
@@ -134,7 +137,7 @@ export class RolloutDriver implements Rollouts {
     if (stepped !== null) this.#keep(stepped);
     this.settle();
     const connected = this.#deps.connected();
-    const agents = this.#matching(result.deployment.selector).map(({ id, name: called }) => ({
+    const agents = this.#matching(targetOf(result.deployment)).map(({ id, name: called }) => ({
       id,
       name: called,
       connected: connected.has(id),
@@ -317,12 +320,12 @@ export class RolloutDriver implements Rollouts {
     work.catch((error: unknown) => this.#deps.onFailure(`rollout ${where}`, error));
   }
 
-  #matching(selector: Record<string, string>): RosterEntry[] {
-    return this.#deps.roster.all().filter((entry) => matchesLabels(entry.labels, selector));
+  #matching(target: Target): RosterEntry[] {
+    return this.#deps.roster.all().filter((entry) => goesTo(target, entry));
   }
 
   /** Hosts that the rollout's deployment goes to. */
   #targetsOf(rollout: StoredRollout): RosterEntry[] {
-    return this.#matching(rollout.plan.to);
+    return this.#matching(rollout.plan);
   }
 }

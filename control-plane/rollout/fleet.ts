@@ -3,9 +3,9 @@ import type { LedgerMessage } from '../../protocol/ledger.ts';
 import type { DownloadProgress } from '../../protocol/progress.ts';
 import { ControlError } from '../error.ts';
 import type { Confirmations, Fleet } from '../http/services.ts';
+import { goesTo } from '../residency/residency.ts';
 import type { Store } from '../store/database.ts';
-import { type DeploymentRow, findDeployment } from '../store/deployments.ts';
-import { matchesLabels } from './cohort.ts';
+import { type DeploymentRow, findDeployment, targetOf } from '../store/deployments.ts';
 import type { Publisher } from './publisher.ts';
 import type { Roster } from './roster.ts';
 
@@ -90,7 +90,7 @@ export class FleetDesk implements Fleet {
     const connected = this.#connected();
     return this.#roster
       .all()
-      .filter((entry) => matchesLabels(entry.labels, row.selector))
+      .filter((entry) => goesTo(targetOf(row), entry))
       .map((entry) => ({
         id: entry.id,
         name: entry.name,

@@ -4,11 +4,12 @@ import type { Lease } from '../../protocol/lease.ts';
 import { type SigningKey, seal } from '../../protocol/signing.ts';
 import { BATCHES_SINCE } from '../../protocol/version.ts';
 import { ControlError } from '../error.ts';
+import { type Place, withheldFrom } from '../residency/residency.ts';
 import { type AgentRow, allAgents, findAgent, inService } from '../store/agents.ts';
 import { type Assignment, insertAssignments } from '../store/assignments.ts';
 import { currentGeneration, nextGenerations } from '../store/counters.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
-import { allDeployments, type DeploymentRow, servingOf } from '../store/deployments.ts';
+import { allDeployments, type DeploymentRow, servingOf, targetOf } from '../store/deployments.ts';
 import {
   allDesiredStamps,
   type DesiredRow,
@@ -61,13 +62,16 @@ export class Publisher {
   readonly #store: Store;
   readonly #key: SigningKey;
   readonly #onPublished: OnPublished;
+  readonly #place: Place;
   readonly #inForce = new Map<AgentId, InForce>();
   #shortestLeaseMs: number | null = null;
 
-  constructor(store: Store, key: SigningKey, onPublished: OnPublished) {
+  /** `place`: where this control plane is. */
+  constructor(store: Store, key: SigningKey, onPublished: OnPublished, place: Place = null) {
     this.#store = store;
     this.#key = key;
     this.#onPublished = onPublished;
+    this.#place = place;
   }
 
   async load(): Promise<void> {
@@ -134,7 +138,7 @@ export class Publisher {
     now: number,
     only: OneHost | null,
   ): Promise<Pick<FleetPlan, 'shortestLeaseMs'> & { rows: DesiredRow[] }> {
-    const fleet = await fleetPlan(tx, only?.agent ?? null);
+    const fleet = await fleetPlan(tx, only?.agent ?? null, this.#place);
     const present =
       only === null ? await allDesiredStamps(tx) : [await findDesired(tx, only.agent)];
     const current = new Map(present.flatMap((row) => (row === null ? [] : [[row.agentId, row]])));
@@ -208,19 +212,20 @@ interface FleetPlan {
 }
 
 /** @param only of one host, when it alone is asked for: a fleet that comes back at once would read itself N times */
-async function fleetPlan(db: Reader, only: AgentId | null): Promise<FleetPlan> {
+async function fleetPlan(db: Reader, only: AgentId | null, place: Place): Promise<FleetPlan> {
   const present = only === null ? await allAgents(db) : [await findAgent(db, only)];
   const agents = present.flatMap((agent) => (agent !== null && inService(agent) ? [agent] : []));
-  const deployments = await deploymentPlans(db);
+  const deployments = await deploymentPlans(db, place);
   const rollouts = (await liveRollouts(db)).map((row) => planOf(parseRollout(row)));
   const refused = new Set((await allRefusals(db)).map(refusalKey));
   return {
     agents,
     shortestLeaseMs: shortestOf(deployments.map(({ lease }) => lease)),
     desiredOf: (agent) => {
-      const { id, labels, joinedAt: enrolledAtMs, protocol } = agent;
+      const { id, labels, jurisdiction, joinedAt: enrolledAtMs, protocol } = agent;
       const offered = rollouts.filter((rollout) => !isRefused(refused, rollout, id));
-      return desiredFor({ id, labels, enrolledAtMs, protocol }, deployments, offered);
+      const host = { id, labels, jurisdiction, enrolledAtMs, protocol };
+      return desiredFor(host, deployments, offered);
     },
   };
 }
@@ -235,15 +240,23 @@ function refusalKey(refusal: { agentId: string; deployment: string; manifest: st
   return `${refusal.agentId} ${refusal.deployment} ${refusal.manifest}`;
 }
 
-async function deploymentPlans(db: Reader): Promise<DeploymentPlan[]> {
+async function deploymentPlans(db: Reader, place: Place): Promise<DeploymentPlan[]> {
   const plans: DeploymentPlan[] = [];
   for (const row of await allDeployments(db)) {
-    const { name, windowMs, selector: to, monitoring, guard, lease, updatedAt } = row;
+    const { name, windowMs, monitoring, guard, lease, updatedAt } = row;
     const stable = await versionOf(db, row, row.version);
     const pinned: VersionRef[] = [];
     for (const version of row.pinned) pinned.push(await versionOf(db, row, version));
-    const policy = { monitoring, guard, lease, serving: servingOf(row) };
-    plans.push({ name, windowMs, to, stable, pinned, ...policy, decidedAtMs: updatedAt });
+    const withheld = withheldFrom(row.residency, place);
+    const policy = {
+      ...targetOf(row),
+      withheld,
+      monitoring,
+      guard,
+      lease,
+      serving: servingOf(row),
+    };
+    plans.push({ name, windowMs, stable, pinned, ...policy, decidedAtMs: updatedAt });
   }
   return plans;
 }

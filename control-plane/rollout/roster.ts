@@ -1,5 +1,6 @@
 import type { AgentId, Digest, Labels } from '../../protocol/ids.ts';
 import type { ReportedArm, ReportMessage } from '../../protocol/report.ts';
+import type { Host, Place } from '../residency/residency.ts';
 import type { AgentRow } from '../store/agents.ts';
 import type { InForce } from './publisher.ts';
 
@@ -8,9 +9,12 @@ export interface RosterEntry {
   readonly id: AgentId;
   readonly name: string;
   readonly labels: Labels;
+  readonly jurisdiction: Place;
   readonly enrolledAtMs: number;
   applied: number;
   observed: number;
+  /** It refuses requests: whatever it serves, it shows nothing of it. */
+  draining: boolean;
   /** When `applied` was first reported; null: not since this control plane knows the host. */
   appliedAtMs: number | null;
   /** Deployments that are not as they were asked to be: the stable version is refused, or one is still on its way. */
@@ -50,9 +54,11 @@ export class Roster {
       id: row.id,
       name: row.name,
       labels: row.labels,
+      jurisdiction: row.jurisdiction,
       enrolledAtMs: row.joinedAt,
       applied: row.appliedGeneration,
       observed: row.observedGeneration,
+      draining: row.draining,
       appliedAtMs: row.appliedAt,
       unserved: new Set(),
       refusals: [],
@@ -63,9 +69,10 @@ export class Roster {
     this.#entries.delete(agent);
   }
 
-  relabel(agent: AgentId, labels: Labels): void {
+  /** What decides which deployments go to a host. */
+  change(agent: AgentId, { labels, jurisdiction }: Host): void {
     const entry = this.#entries.get(agent);
-    if (entry !== undefined) this.#entries.set(agent, { ...entry, labels });
+    if (entry !== undefined) this.#entries.set(agent, { ...entry, labels, jurisdiction });
   }
 
   all(): RosterEntry[] {
@@ -87,6 +94,7 @@ export class Roster {
     if (report.applied !== entry.applied) entry.appliedAtMs = atMs;
     entry.applied = report.applied;
     entry.observed = report.observed;
+    entry.draining = report.draining === true;
     entry.unserved = new Set(
       report.deployments.filter(({ arms }) => arms.some(isStillToCome)).map(({ name }) => name),
     );

@@ -6,17 +6,19 @@ import { checkFeatureColumns } from '../registry/feature-columns.ts';
 import { checkGuard } from '../registry/guarded.ts';
 import { checkSteps } from '../registry/pipeline-steps.ts';
 import { requireReleased } from '../registry/released.ts';
+import { goesTo, type Host } from '../residency/residency.ts';
 import type { Transaction } from '../store/database.ts';
 import {
   type DeploymentRow,
   findDeployment,
   servingOf,
+  targetOf,
   updateDeployment,
 } from '../store/deployments.ts';
 import { findVersion } from '../store/models.ts';
 import { forgetRefusals } from '../store/reports.ts';
 import { findLiveRollout, findRollout, insertRollout, updateRollout } from '../store/rollouts.ts';
-import { type CohortAgent, decideCohort, matchesLabels } from './cohort.ts';
+import { type CohortAgent, decideCohort } from './cohort.ts';
 import type { VersionRef } from './desired.ts';
 import { recordStep } from './record-step.ts';
 import {
@@ -43,7 +45,7 @@ export async function openRollout(
   tx: Transaction,
   name: string,
   request: RolloutRequest,
-  fleet: readonly CohortAgent[],
+  fleet: readonly (CohortAgent & Host)[],
   actor: Actor,
   now: number,
 ): Promise<StoredRollout> {
@@ -105,19 +107,29 @@ function planFor(
   deployment: DeploymentRow,
   stable: VersionRef,
   candidate: VersionRef,
-  fleet: readonly CohortAgent[],
+  fleet: readonly (CohortAgent & Host)[],
   now: number,
 ): StoredPlan {
   const { canary, version: _, ...limits } = request;
-  const { selector: to, windowMs } = deployment;
+  const { windowMs } = deployment;
+  const target = targetOf(deployment);
   const rule =
     'agents' in canary
       ? ({ kind: 'count', agents: canary.agents } as const)
       : ({ kind: 'labels', labels: canary.labels } as const);
-  const targets = fleet.filter((agent) => matchesLabels(agent.labels, to));
+  const targets = fleet.filter((agent) => goesTo(target, agent));
   const cohort = decideCohort(id, rule, targets, now);
   const serving = servingOf(deployment);
-  return { ...limits, stable, candidate, to, share: canary.share, windowMs, serving, cohort };
+  return {
+    ...limits,
+    ...target,
+    stable,
+    candidate,
+    share: canary.share,
+    windowMs,
+    serving,
+    cohort,
+  };
 }
 
 /** What comes with an event besides the event. */

@@ -6,6 +6,7 @@ import {
   nameSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
+import { residencySchema, UNRESTRICTED } from '../../protocol/residency.ts';
 import { servingSchema } from '../../protocol/serving.ts';
 import { describe } from '../../protocol/wire.ts';
 import { ControlError } from '../error.ts';
@@ -36,6 +37,8 @@ export const rolloutPlanSchema = z.object({
   candidate: versionRefSchema,
   /** The deployment's selector when the rollout began. */
   to: labelsSchema,
+  /** Likewise; rollouts of older builds know of none. */
+  residency: residencySchema.default(UNRESTRICTED),
   share: z.number(),
   minRows: z.int(),
   observeMs: z.int(),

@@ -1,4 +1,4 @@
-import { eq, gt, inArray } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -13,6 +13,7 @@ export type NewAgent = Pick<
   readonly protocol?: number;
   /** Default: let in at once. */
   readonly approvedAt?: number | null;
+  readonly jurisdiction?: string | null;
 };
 
 export async function insertAgent(tx: Transaction, agent: NewAgent, now: number): Promise<void> {
@@ -48,7 +49,9 @@ export function inService(agent: Pick<AgentRow, 'approvedAt' | 'revokedAt'>): bo
 export async function updateAgent(
   tx: Transaction,
   id: AgentId,
-  change: Partial<Pick<AgentRow, 'approvedAt' | 'revokedAt' | 'labels' | 'publicKey'>>,
+  change: Partial<
+    Pick<AgentRow, 'approvedAt' | 'revokedAt' | 'labels' | 'publicKey' | 'jurisdiction'>
+  >,
 ): Promise<void> {
   await tx.update(agents).set(change).where(eq(agents.id, id));
 }
@@ -58,16 +61,24 @@ export async function findAgent(db: Reader, id: AgentId): Promise<AgentRow | nul
   return row ?? null;
 }
 
-/** When each of them was revoked, null where it was not; of those that are known. */
-export async function revocationsOf(
+/** Whether those of the agents are in service, and where they are. */
+export async function standingOf(
   db: Reader,
   ids: readonly AgentId[],
-): Promise<Map<AgentId, number | null>> {
+): Promise<Map<AgentId, Pick<AgentRow, 'revokedAt' | 'jurisdiction'>>> {
+  const { id, revokedAt, jurisdiction } = agents;
   const rows = await db
-    .select({ id: agents.id, revokedAt: agents.revokedAt })
+    .select({ id, revokedAt, jurisdiction })
     .from(agents)
     .where(inArray(agents.id, [...ids]));
-  return new Map(rows.map(({ id, revokedAt }) => [id, revokedAt]));
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Those whose ids begin with these hex digits, as decision ids do: at most two. */
+export async function agentsTagged(db: Reader, tag: string): Promise<AgentRow[]> {
+  // "g" comes right after the last hex digit.
+  const within = and(gte(agents.id, `agt_${tag}`), lt(agents.id, `agt_${tag}g`));
+  return db.select().from(agents).where(within).limit(2);
 }
 
 export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise<AgentRow | null> {

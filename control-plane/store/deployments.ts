@@ -13,6 +13,11 @@ export function servingOf(row: Pick<DeploymentRow, 'serving' | 'tuned'>): Servin
   return mergeServing(row.tuned, row.serving);
 }
 
+/** Which hosts it goes to. */
+export function targetOf({ selector, residency }: Pick<DeploymentRow, 'selector' | 'residency'>) {
+  return { to: selector, residency };
+}
+
 export async function insertDeployment(tx: Transaction, row: NewDeployment): Promise<void> {
   await tx.insert(deployments).values(row);
 }

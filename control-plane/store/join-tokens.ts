@@ -17,16 +17,19 @@ export async function createJoinToken(
     expiresAt: number;
     fingerprint: string;
     requireApproval?: boolean;
+    jurisdiction?: string | null;
   },
   now: number,
 ): Promise<{ id: string; text: string }> {
   const id = randomBytes(4).toString('hex');
   const secret = randomBytes(32).toString('hex');
-  const { labels, createdBy, expiresAt, fingerprint, requireApproval = false } = request;
+  const { labels, createdBy, expiresAt, fingerprint } = request;
+  const { requireApproval = false, jurisdiction = null } = request;
   const secretHash = hashSecret(secret);
-  await tx
-    .insert(joinTokens)
-    .values({ id, secretHash, labels, createdBy, createdAt: now, expiresAt, requireApproval });
+  await tx.insert(joinTokens).values({
+    ...{ id, secretHash, labels, createdBy, createdAt: now, expiresAt },
+    ...{ requireApproval, jurisdiction },
+  });
   return { id, text: `dlj_${id}_${secret}_${fingerprint.slice(0, 32)}` };
 }
 
@@ -36,6 +39,8 @@ const TOKEN = /^dlj_([0-9a-f]{8})_([0-9a-f]{64})_[0-9a-f]{32}$/;
 export interface Grant {
   readonly labels: Labels;
   readonly requireApproval: boolean;
+  /** Null: it says nothing of where the host is. */
+  readonly jurisdiction: string | null;
 }
 
 /**
@@ -58,6 +63,6 @@ export async function redeemJoinToken(
     .update(joinTokens)
     .set({ usedAt: now, usedBy: agent })
     .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedAt), gt(joinTokens.expiresAt, now)));
-  const { labels, requireApproval } = row;
-  return used.rowsAffected > 0 ? { labels, requireApproval } : null;
+  const { labels, requireApproval, jurisdiction } = row;
+  return used.rowsAffected > 0 ? { labels, requireApproval, jurisdiction } : null;
 }

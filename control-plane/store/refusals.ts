@@ -18,21 +18,27 @@ export interface Refusal {
 /** Rows that are shown of one deployment; a fleet with more has one trouble many times. */
 const SHOWN = 200;
 
+/** Resolves with those that are the first of their host, deployment and reason. */
 export async function countRefusals(
   tx: Transaction,
   refusals: readonly Refusal[],
   now: number,
-): Promise<void> {
-  for (const { agentId, deployment, reason, detail } of refusals) {
+): Promise<Refusal[]> {
+  const first: Refusal[] = [];
+  for (const refusal of refusals) {
+    const { agentId, deployment, reason, detail } = refusal;
     const latest = { detail, lastAt: now };
-    await tx
+    const [counted] = await tx
       .insert(telemetryRefusals)
       .values({ agentId, deployment, reason, windows: 1, ...latest })
       .onConflictDoUpdate({
         target: [telemetryRefusals.agentId, telemetryRefusals.deployment, telemetryRefusals.reason],
         set: { ...latest, windows: sql`${telemetryRefusals.windows} + 1` },
-      });
+      })
+      .returning({ windows: telemetryRefusals.windows });
+    if (counted?.windows === 1) first.push(refusal);
   }
+  return first;
 }
 
 /** What was refused of a deployment, latest first. */

@@ -26,8 +26,9 @@ export async function putReports(
   received: readonly ReceivedReport[],
 ): Promise<void> {
   const stamps = received.map(({ agent, report, receivedAt }) => {
-    const { observed, applied, stale } = report;
-    return [agent, receivedAt, observed, applied, stale === true ? 1 : 0];
+    const { observed, applied, stale, draining } = report;
+    const said = [stale === true ? 1 : 0, draining === true ? 1 : 0];
+    return [agent, receivedAt, observed, applied, ...said];
   });
   await tx.run(sql`
     update ${agents} set
@@ -35,9 +36,11 @@ export async function putReports(
       observed_generation = said.observed,
       applied_generation = said.applied,
       applied_at = case when applied_generation = said.applied then applied_at else said.at end,
-      stale = said.stale
+      stale = said.stale,
+      draining = said.draining
     from (
-      select value ->> 0 as id, value ->> 1 as at, value ->> 2 as observed, value ->> 3 as applied, value ->> 4 as stale
+      select value ->> 0 as id, value ->> 1 as at, value ->> 2 as observed, value ->> 3 as applied, value ->> 4 as stale,
+        value ->> 5 as draining
       from json_each(${JSON.stringify(stamps)})
     ) as said
     where agents.id = said.id`);

@@ -15,6 +15,7 @@ import type { Lease, ReportedLease } from '../../protocol/lease.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Monitoring } from '../../protocol/monitoring.ts';
 import type { ReportedArm } from '../../protocol/report.ts';
+import { type Residency, UNRESTRICTED } from '../../protocol/residency.ts';
 import type { Serving } from '../../protocol/serving.ts';
 import type { Trip } from '../../protocol/trip.ts';
 import type { Tuning } from '../../protocol/tuning.ts';
@@ -112,6 +113,8 @@ export const deployments = sqliteTable('deployments', {
   guard: text('guard', { mode: 'json' }).$type<Guard>().notNull().default({}),
   /** How long hosts may serve it without a word of ours; null: for ever. */
   lease: text('lease', { mode: 'json' }).$type<Lease>(),
+  /** Where it may be. */
+  residency: text('residency', { mode: 'json' }).$type<Residency>().notNull().default(UNRESTRICTED),
 });
 
 export const rollouts = sqliteTable(
@@ -160,6 +163,10 @@ export const agents = sqliteTable('agents', {
   approvedAt: integer('approved_at'),
   /** From the latest report: its document has expired. */
   stale: integer('stale', { mode: 'boolean' }).notNull().default(false),
+  /** From the latest report: it refuses requests. */
+  draining: integer('draining', { mode: 'boolean' }).notNull().default(false),
+  /** Where an operator says that it is; null: nobody has said. Never what the host says of itself. */
+  jurisdiction: text('jurisdiction'),
 });
 
 /** Deployments that an agent's documents name or named: whose windows it may send. */
@@ -184,6 +191,8 @@ export const joinTokens = sqliteTable('join_tokens', {
   usedBy: text('used_by'),
   /** Whoever joins with it waits for an operator. */
   requireApproval: integer('require_approval', { mode: 'boolean' }).notNull().default(false),
+  /** Where whoever joins with it is. */
+  jurisdiction: text('jurisdiction'),
 });
 
 /** The document in force for each agent, as it was signed. */

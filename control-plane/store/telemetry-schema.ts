@@ -97,6 +97,7 @@ export const telemetryRefusalReasons = [
   'overflow',
   'from-the-future',
   'agent-revoked',
+  'residency',
 ] as const;
 
 /** Windows that were acknowledged and not merged. A row per host, deployment ('' if unknown) and reason. */

@@ -29,6 +29,17 @@ export function levelsOf(axis: GroupAxis): number {
   return (axis.kind === 'values' ? axis.values.length : axis.edges.length + 1) + 2;
 }
 
+/** A level for people: a value, an interval, `other` or `missing`. */
+export function levelName(axis: GroupAxis, level: number): string {
+  const own = axis.kind === 'values' ? axis.values.length : axis.edges.length + 1;
+  if (level >= own) return level === own ? 'other' : 'missing';
+  if (axis.kind === 'values') return String(axis.values[level]);
+  const { edges } = axis;
+  if (edges.length === 0) return 'any';
+  if (level === 0) return `<${edges[0]}`;
+  return level === edges.length ? `≥${edges[level - 1]}` : `${edges[level - 1]}–${edges[level]}`;
+}
+
 /**
  * The cells of a list of attributes, in the order in which they are counted: everyone, the levels of each attribute,
  * then the pairs of each two attributes (first attribute slowest).

@@ -5,6 +5,7 @@ import { linkErrorCodeSchema, refusalCodeSchema } from '../../protocol/error.ts'
 import type { ReportedArm } from '../../protocol/report.ts';
 import type { Trip } from '../../protocol/trip.ts';
 import type { UpMessage } from '../../protocol/up.ts';
+import { anyHostCommands, anyHostValues } from './host-commands.ts';
 
 /** Arbitrary values of every message that may travel, inside the limits. */
 
@@ -185,6 +186,7 @@ const anyResult = fc.record({
       value: fc.oneof(
         fc.record({ name: fc.constant('tune' as const), tuning: anyTuning }),
         fc.record({ name: fc.constant('rotate-key' as const), publicKey: bytes(32) }),
+        ...anyHostValues,
       ),
     }),
     fc.record({
@@ -276,6 +278,7 @@ export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
     command: fc.oneof(
       fc.record({ name: fc.constant('tune' as const), deployment: anyName }),
       fc.record({ name: fc.constant('rotate-key' as const) }),
+      ...anyHostCommands,
     ),
   }),
   ack: fc.record({

@@ -1,3 +1,4 @@
+import type { ServingPlan } from '../messages.ts';
 import {
   type ArmSnapshot,
   armKey,
@@ -26,8 +27,12 @@ export class HostCounters {
   }
 
   /** Arms that left the plan are gone from living engines; so that they don't come back as half a sum, from here too. */
-  keepOnly(arms: ReadonlySet<string>): void {
-    this.#ended = this.#ended.filter((arm) => arms.has(armKey(arm)));
+  keepOnly(plan: ServingPlan): void {
+    const planned = plan.deployments.flatMap(({ name, arms }) =>
+      arms.map(({ arm, manifest }) => armKey({ deployment: name, arm, manifest })),
+    );
+    const keys = new Set(planned);
+    this.#ended = this.#ended.filter((arm) => keys.has(armKey(arm)));
   }
 
   sum(

@@ -34,6 +34,7 @@ export type ReplyTo<K extends Command['kind']> = Extract<
       prepare: 'prepared';
       commit: 'committed';
       snapshot: 'snapshot';
+      drain: 'drained';
       stop: 'stopped';
     }[K];
   }

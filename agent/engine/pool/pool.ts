@@ -10,9 +10,10 @@ import type {
   WindowMessage,
 } from '../messages.ts';
 import { type Restraints, UNRESTRAINED } from '../restraints.ts';
-import { armKey, type EngineSnapshot, type HostSnapshot } from '../snapshot.ts';
+import type { EngineSnapshot, HostSnapshot } from '../snapshot.ts';
 import { HostCounters } from './counters.ts';
 import { Distributor } from './distributor.ts';
+import { drainEngines } from './drain.ts';
 import { deathOf, type EngineDeath } from './engine-death.ts';
 import {
   type EngineExit,
@@ -23,6 +24,7 @@ import {
 import { Listener } from './listener.ts';
 import { commonOutcome, PREPARE_TIMEOUT_MS, prepareIn } from './prepare.ts';
 import { RestartDelay } from './restart-delay.ts';
+import { restartOneByOne } from './rolling-restart.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface PoolOptions {
@@ -75,6 +77,7 @@ export class EnginePool {
   #restraints: Restraints = UNRESTRAINED;
   #polling: NodeJS.Timeout | null = null;
   #stopping = false;
+  #draining = false;
   readonly #watchdog: Watchdog | null;
 
   constructor(options: PoolOptions) {
@@ -181,7 +184,7 @@ export class EnginePool {
       throw new AgentError('engine', `no engine can serve the plan: ${messageOf(reason)}`);
     }
     for (const engine of stuck) engine.abandon();
-    this.#counters.keepOnly(armKeysOf(plan));
+    this.#counters.keepOnly(plan);
   }
 
   async #serve(
@@ -200,6 +203,32 @@ export class EnginePool {
   restrain(restraints: Restraints): void {
     this.#restraints = restraints;
     for (const engine of this.#engines) engine.send({ kind: 'restrain', restraints });
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Has every engine, and each that comes after it, refuse new requests or take them again; see `drainEngines`. */
+  drain(draining: boolean): Promise<number> {
+    this.#draining = draining;
+    return drainEngines(this.#joined(), draining);
+  }
+
+  /** A new process for each engine of now; see `restartOneByOne`. */
+  async restart(): Promise<number> {
+    const start = async () => {
+      const successor = this.#fork();
+      await this.#catchUp(successor).catch((error: unknown) => {
+        successor.abandon();
+        throw error;
+      });
+    };
+    const end = (engine: EngineProcess) => this.#dismiss(engine);
+    const restarted = await restartOneByOne(this.#joined(), { start, end });
+    // The number that is wanted may be another by now.
+    this.resize(this.#wanted);
+    return restarted;
   }
 
   /** From now on this many engines: new ones join when they have caught up, the newest drain and end. */
@@ -319,14 +348,7 @@ export class EnginePool {
     if (this.#stopping) return;
     const engine = this.#fork();
     try {
-      await engine.started();
-      let served: ServingPlan | null = null;
-      // A newer plan may be committed while this one loads.
-      while (served !== this.#plan && this.#plan !== null) {
-        served = this.#plan;
-        await this.#serve(engine, served, this.#models);
-      }
-      if (!engine.dismissed) this.#join(engine);
+      await this.#catchUp(engine);
     } catch (error) {
       // Its exit starts the next attempt.
       if (!engine.dismissed) {
@@ -334,6 +356,20 @@ export class EnginePool {
       }
       engine.abandon();
     }
+  }
+
+  async #catchUp(engine: EngineProcess): Promise<void> {
+    await engine.started();
+    let served: ServingPlan | null = null;
+    let draining = false;
+    // A newer plan may be committed while this one loads.
+    while ((served !== this.#plan && this.#plan !== null) || draining !== this.#draining) {
+      draining = this.#draining;
+      await engine.ask({ kind: 'drain', draining });
+      served = this.#plan;
+      if (served !== null) await this.#serve(engine, served, this.#models);
+    }
+    if (!engine.dismissed) this.#join(engine);
   }
 
   /** The engine answers what is in flight, hands over its windows, and ends. */
@@ -354,12 +390,4 @@ export class EnginePool {
     this.#distributor.stop();
     await Promise.all(this.#engines.map((engine) => this.#dismiss(engine)));
   }
-}
-
-function armKeysOf(plan: ServingPlan): ReadonlySet<string> {
-  return new Set(
-    plan.deployments.flatMap(({ name, arms }) =>
-      arms.map(({ arm, manifest }) => armKey({ deployment: name, arm, manifest })),
-    ),
-  );
 }

@@ -10,7 +10,7 @@ import type { Tracer } from '../trace/tracer.ts';
 import { type Admitted, codeOf, countFailure, deadlineOf, InferJob, refuse } from './infer-job.ts';
 import type { InferRequest } from './infer-request.ts';
 import type { Provenance } from './infer-response.ts';
-import { OipError } from './oip-error.ts';
+import { drained, OipError } from './oip-error.ts';
 import { armFor, deploymentOf, type ServedArm, type ServingState } from './routing.ts';
 
 /** One request, whatever carried it. `answer` and `refuse` write; one of them is called once, unless the client left. */
@@ -47,6 +47,8 @@ export interface InferenceContext {
   readonly waiting: WaitingObserver | null;
   /** Null: no request is traced. */
   readonly tracer: Tracer | null;
+  /** Whether new requests are refused; absent: never. */
+  draining?(): boolean;
   /** More rows are remembered for their labels than should wait to be written down. */
   onDecisions?(): void;
 }
@@ -75,6 +77,7 @@ export class Inference {
     try {
       // The model's time is the dear part: a client that has left is not computed for.
       if (call.gone()) return;
+      if (this.#context.draining?.()) throw drained();
       const state = this.#context.state();
       const deployment = deploymentOf(state, call.deployment);
       const arm = armFor(deployment, call.version, Math.random());

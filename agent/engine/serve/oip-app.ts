@@ -9,7 +9,7 @@ import { addFeedbackRoute } from './feedback.ts';
 import { modelStatistics } from './host-statistics.ts';
 import { refuseUnread } from './http-refusal.ts';
 import { modelConfig, PIPELINE_PLATFORM } from './model-config.ts';
-import { OipError, type OipErrorCode } from './oip-error.ts';
+import { drained, OipError, type OipErrorCode } from './oip-error.ts';
 import { addRepositoryRoutes } from './repository.ts';
 import {
   armFor,
@@ -34,7 +34,7 @@ const SHOWN_CHARACTERS = 200;
 
 export interface OipServer {
   state(): ServingState;
-  /** Ready: a plan has been committed and everything in it is loaded. */
+  /** Ready: a plan has been committed, everything in it is loaded, and requests are taken. */
   ready(): boolean;
   readonly version: string;
   snapshot(): EngineSnapshot;
@@ -81,6 +81,8 @@ function addModelRoutes(app: Hono, server: OipServer): void {
     get(app, path, (c) => c.json(metadata(state(), c)));
     get(app, `${path}/ready`, (c) => {
       const { deployment, version } = find(state(), c);
+      // Whatever it serves has been committed: what is not ready then is the whole host.
+      if (!server.ready()) throw drained();
       const missing = missingSteps(state(), armFor(deployment, version, 0));
       if (missing.length === 0) return c.json({ name: deployment.name, ready: true });
       const told = `pipeline "${deployment.name}" calls what is not served here: ${missing.join(', ')}`;

@@ -23,6 +23,8 @@ const STATUS = {
   guard_tripped: 503,
   /** This host has not heard for too long that it may still serve the deployment. */
   lease_lapsed: 503,
+  /** An operator has taken this host out of traffic: another one answers. */
+  draining: 503,
   /** The queue is full: come back after `retryAfterSeconds`. */
   overloaded: 503,
   /** The engine that computed it died. */
@@ -55,4 +57,8 @@ export class OipError extends Error {
   get body(): string {
     return JSON.stringify({ error: this.message, code: this.code });
   }
+}
+
+export function drained(): OipError {
+  return new OipError('draining', 'this host is drained: it takes no requests; ask another one');
 }

@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { pino } from 'pino';
 import type { AgentConfig } from '../../../agent/config.ts';
+import { LogTail } from '../../../agent/log-tail.ts';
 import { DEFAULT_BOUNDS } from '../../../agent/store/download-limits.ts';
 import { DEFAULT_ROOM } from '../../../agent/store/room.ts';
 import { Supervisor } from '../../../agent/supervisor.ts';
@@ -136,7 +137,10 @@ export class AttackedHost {
       ...{ execArgv: [], env: process.env },
     };
     const config = this.#config(this.#joined);
-    this.#supervisor = await Supervisor.create(config, program, pino({ level: 'silent' }));
+    this.#supervisor = await Supervisor.create(config, program, pino({ level: 'silent' }), {
+      version: '0',
+      tail: new LogTail(),
+    });
     this.#url = (await this.#supervisor.start()).url;
   }
 

@@ -44,6 +44,13 @@ const tune = (deployment: string, deadline = 1000): CommandMessage => ({
 const DEPS = {
   filesOf: () => FILES,
   rotateKey: async () => new Uint8Array(32).fill(7),
+  drain: async (draining: boolean) => (draining ? 3 : 0),
+  restartEngines: async () => 2,
+  recall: async () => null,
+  diagnose: async () => {
+    throw new Error('not in this test');
+  },
+  setLogLevel: (_: string, forMs: number) => forMs,
   now: () => 0,
 };
 
@@ -108,6 +115,30 @@ describe('a host', () => {
       ok: true,
       value: { name: 'rotate-key', publicKey: new Uint8Array(32).fill(7) },
     });
+  });
+
+  it.each([
+    [{ name: 'drain' as const }, { inFlight: 3 }],
+    [{ name: 'undrain' as const }, {}],
+    [{ name: 'restart-engines' as const }, { restarted: 2 }],
+    [
+      { name: 'log-level' as const, level: 'debug' as const, forMs: 5 },
+      { level: 'debug', until: 5 },
+    ],
+  ])('COMMAND-6: answers $name with a value of its kind', async (command, value) => {
+    const host = new CommandRunner({ ...DEPS, plan: () => null });
+    const id = `cmd_${'2'.repeat(16)}`;
+    const outcome = await host.run({ kind: 'command', id, deadline: 1, command });
+    expect(outcome).toEqual({ ok: true, value: { name: command.name, ...value } });
+  });
+
+  it('COMMAND-8: says that it does not remember a decision', async () => {
+    const host = new CommandRunner({ ...DEPS, plan: () => null });
+    const decision = 'c8888a03350e.mwz7bly8.4iyic2hy4h.0';
+    const command = { name: 'decision', deployment: 'loans', id: decision, row: 0 } as const;
+    const id = `cmd_${'2'.repeat(16)}`;
+    const outcome = await host.run({ kind: 'command', id, deadline: 1, command });
+    expect(outcome).toMatchObject({ ok: false, code: 'unknown-decision' });
   });
 
   it.each([

@@ -109,9 +109,12 @@ describe('HELLO-13: a control plane that asks for approval', () => {
     expect([agents.isHeld(idOf(agent)), fleet.connected().size]).toEqual([true, 0]);
     await fleet.reconcile('test');
     const wrong = '0'.repeat(16);
-    await expect(agents.approve(idOf(agent), wrong, ACTOR)).rejects.toThrow('not 0000');
+    await expect(agents.approve(idOf(agent), { fingerprint: wrong }, ACTOR)).rejects.toThrow(
+      'not 0000',
+    );
     expect(agent.received.map(({ kind }) => kind)).toEqual(['challenge', 'pending']);
-    await agents.approve(idOf(agent), (await fingerprint(agent)).slice(0, 16), ACTOR);
+    const shown = (await fingerprint(agent)).slice(0, 16);
+    await agents.approve(idOf(agent), { fingerprint: shown }, ACTOR);
     await agent.until(() => agent.desired !== null);
     expect(agent.received.map(({ kind }) => kind)).toEqual([
       ...['challenge', 'pending', 'welcome', 'desired'],

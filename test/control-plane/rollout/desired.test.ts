@@ -9,6 +9,7 @@ import {
 } from '../../../control-plane/rollout/desired.ts';
 import type { RolloutStateKind } from '../../../control-plane/rollout/rollout-state.ts';
 import { desiredDeploymentSchema } from '../../../protocol/desired.ts';
+import { UNRESTRICTED } from '../../../protocol/residency.ts';
 
 const version = (number: number) => ({
   model: 'mortgage',
@@ -19,6 +20,8 @@ const deployment: DeploymentPlan = {
   name: 'loans',
   windowMs: 2_000,
   to: {},
+  residency: UNRESTRICTED,
+  withheld: [],
   stable: version(1),
   serving: {},
   monitoring: {},
@@ -30,6 +33,7 @@ const deployment: DeploymentPlan = {
 const agents = ['a', 'b', 'c'].map((letter) => ({
   id: `agt_${letter.repeat(24)}`,
   labels: {},
+  jurisdiction: null,
   enrolledAtMs: 0,
   connected: true,
   protocol: 2,

@@ -38,7 +38,11 @@ const redeem = (text: string, now: number) =>
 test('a join token names the control key and is good once', async () => {
   const text = await make();
   expect(text).toMatch(/^dlj_[0-9a-f]{8}_[0-9a-f]{64}_f{32}$/);
-  expect(await redeem(text, NOW + 1)).toEqual({ labels: { site: 'a' }, requireApproval: false });
+  expect(await redeem(text, NOW + 1)).toEqual({
+    labels: { site: 'a' },
+    requireApproval: false,
+    jurisdiction: null,
+  });
   expect(await redeem(text, NOW + 2)).toBeNull();
 });
 
@@ -51,7 +55,11 @@ test('of two redemptions at once one succeeds', async () => {
 test('it is good before its expiry and not at it', async () => {
   const text = await make();
   expect(await redeem(text, NOW + 1000)).toBeNull();
-  expect(await redeem(text, NOW + 999)).toEqual({ labels: { site: 'a' }, requireApproval: false });
+  expect(await redeem(text, NOW + 999)).toEqual({
+    labels: { site: 'a' },
+    requireApproval: false,
+    jurisdiction: null,
+  });
 });
 
 test('a wrong secret, an unknown id and a malformed text get the same answer', async () => {
@@ -65,5 +73,9 @@ test('a wrong secret, an unknown id and a malformed text get the same answer', a
   ]) {
     expect(await redeem(bad, NOW)).toBeNull();
   }
-  expect(await redeem(text, NOW)).toEqual({ labels: { site: 'a' }, requireApproval: false });
+  expect(await redeem(text, NOW)).toEqual({
+    labels: { site: 'a' },
+    requireApproval: false,
+    jurisdiction: null,
+  });
 });

@@ -43,7 +43,7 @@ function gridOf(kind: OutcomeGrid['kind']): OutcomeGrid {
   };
 }
 
-function gridsOf(kind: OutcomeGrid['kind']): WindowGrids {
+export function gridsOf(kind: OutcomeGrid['kind']): WindowGrids {
   return { ...GRIDS, outcome: gridOf(kind), tensors: [TENSOR] };
 }
 

@@ -35,7 +35,8 @@ function statusOf(server: OipServer, service: string): ServingStatus {
   if (service === '' || service === INFERENCE_SERVICE) {
     return server.ready() ? SERVING : NOT_SERVING;
   }
-  return server.state().deployments.has(service) ? SERVING : SERVICE_UNKNOWN;
+  if (!server.state().deployments.has(service)) return SERVICE_UNKNOWN;
+  return server.ready() ? SERVING : NOT_SERVING;
 }
 
 /** `Check`. Throws 'unknown_model' for a service that is not known, as grpc.health.v1 asks for. */

@@ -98,7 +98,7 @@ function addModelMethods(add: Add, server: OipServer): void {
 /** As in Triton, a model that is not there is one that is not ready, and no error. */
 function isReady(server: OipServer, name: string, version: string): boolean {
   const deployment = server.state().deployments.get(name);
-  if (deployment === undefined || deployment.closed !== null) return false;
+  if (deployment === undefined || deployment.closed !== null || !server.ready()) return false;
   const arm = deployment.arms.find((each) => version === '' || String(each.version) === version);
   return arm !== undefined && missingSteps(server.state(), arm).length === 0;
 }

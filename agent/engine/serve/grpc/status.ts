@@ -32,6 +32,7 @@ const STATUS_OF: Readonly<Record<OipErrorCode, Status>> = {
   model_failed: STATUS.INTERNAL,
   non_finite_output: STATUS.INTERNAL,
   not_ready: STATUS.UNAVAILABLE,
+  draining: STATUS.UNAVAILABLE,
   overloaded: STATUS.UNAVAILABLE,
   guard_tripped: STATUS.UNAVAILABLE,
   lease_lapsed: STATUS.UNAVAILABLE,
