@@ -4,7 +4,8 @@ import { logLevelSchema } from '../../protocol/command.ts';
 const anyName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/);
 const anyText = fc.string({ maxLength: 60 });
 const anyTime = fc.integer({ min: 0, max: 8.64e15 });
-const anyFinite = fc.double({ noNaN: true, noDefaultInfinity: true });
+// A whole number travels as one: there is no minus zero.
+const anyFinite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
 const anyLevel = fc.constantFrom(...logLevelSchema.options);
 const anyDigest = fc.stringMatching(/^sha256:[0-9a-f]{64}$/);
 const anySize = fc.double({ min: 0, max: 1e15, noNaN: true });
