@@ -38,7 +38,7 @@ export class StoreRoom {
 
   /** Resolves when a removal of the file that had begun before it was held has ended: what is here then stays. */
   async settled(digest: Digest): Promise<void> {
-    await this.#leaving.get(digest);
+    await Promise.allSettled([this.#leaving.get(digest)]);
   }
 
   letGo(digests: readonly Digest[]): void {
