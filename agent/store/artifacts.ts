@@ -151,7 +151,9 @@ export class ArtifactStore {
     sizeBytes: number | null,
   ): Promise<string> {
     const path = pathOf(this.#root, digest);
-    const state = this.#verified.has(digest) ? 'whole' : await this.#verify(digest, path);
+    // It is held: once a removal that began before has ended, none begins.
+    await this.#room.settled(digest);
+    const state = await this.#verify(digest, path);
     if (state === 'whole') return path;
     if (source === null) throw await this.#missing(digest, path, state);
     const { limits } = this.#options;
@@ -175,7 +177,11 @@ export class ArtifactStore {
 
   async #verify(digest: Digest, path: string): Promise<'whole' | 'corrupt' | 'missing'> {
     const { disk } = this.#options;
-    if ((await disk.stat(path)) === null) return 'missing';
+    if ((await disk.stat(path)) === null) {
+      this.#verified.delete(digest);
+      return 'missing';
+    }
+    if (this.#verified.has(digest)) return 'whole';
     if ((await digestOfFile(disk, path)) !== digest) return 'corrupt';
     this.#verified.add(digest);
     return 'whole';
@@ -186,10 +192,10 @@ export class ArtifactStore {
     digest: Digest,
     sizeBytes: number | null,
   ): Promise<void> {
-    // Somebody else's download of it may have ended since it was looked for.
-    if (this.#verified.has(digest)) return;
     const { disk, onRequest, limits, progress } = this.#options;
     const path = pathOf(this.#root, digest);
+    // Somebody else's download of it may have ended since it was looked for: that file is in use already.
+    if ((await this.#verify(digest, path)) === 'whole') return;
     await this.#makeFolder(dirname(path));
     // What is corrupt makes room.
     await disk.remove(path);

@@ -50,11 +50,11 @@ export interface Answer {
  * Asks for bytes. While the control plane says that it is busy, and when to come back, this waits and asks again.
  * Throws `Refusal` 'artifact-unavailable'.
  */
-export async function ask(asked: Asked): Promise<Answer> {
+export async function ask(asked: Asked, stallMs = STALL_TIMEOUT_MS): Promise<Answer> {
   for (let waitedMs = 0; ; ) {
-    const response = await send(asked);
+    const response = await send(asked, stallMs);
     const { statusCode = 0, headers } = response;
-    if (statusCode === 200 || statusCode === 206) return answerOf(asked, response);
+    if (statusCode === 200 || statusCode === 206) return answerOf(asked, response, stallMs);
     response.destroy();
     const busy = statusCode === 503 || statusCode === 429;
     const waitMs = busy ? retryAfterMs(headers['retry-after'], Date.now()) : null;
@@ -68,7 +68,7 @@ export async function ask(asked: Asked): Promise<Answer> {
   }
 }
 
-function send(asked: Asked): Promise<IncomingMessage> {
+function send(asked: Asked, stallMs: number): Promise<IncomingMessage> {
   const { source, digest, part, range, signal } = asked;
   const url = new URL(`/api/v1/artifacts/${digest}${part}`, source.url);
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -76,16 +76,16 @@ function send(asked: Asked): Promise<IncomingMessage> {
   asked.onRequest?.(url.pathname.length + (wanted.range ?? '').length);
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${source.token}`, ...wanted };
-    const req = request(url, { signal, timeout: STALL_TIMEOUT_MS, headers }, resolve);
-    req.on('timeout', () => req.destroy(new Error(`no data for ${STALL_TIMEOUT_MS} ms`)));
+    const req = request(url, { signal, timeout: stallMs, headers }, resolve);
+    req.on('timeout', () => req.destroy(new Error(`no data for ${stallMs} ms`)));
     req.on('error', (cause) => reject(unavailable(asked, cause, cause.message)));
     req.end();
   });
 }
 
-function answerOf(asked: Asked, response: IncomingMessage): Answer {
+function answerOf(asked: Asked, response: IncomingMessage, stallMs: number): Answer {
   const answer = {
-    body: bodyOf(asked, response),
+    body: bodyOf(asked, response, stallMs),
     close: () => {
       response.destroy();
     },
@@ -109,9 +109,19 @@ function answerOf(asked: Asked, response: IncomingMessage): Answer {
   return { ...answer, start: Number(first), end: Number(last) + 1, totalBytes: Number(total) };
 }
 
-async function* bodyOf(asked: Asked, response: IncomingMessage): AsyncGenerator<Buffer> {
+/** The stall clock stands still while the reader holds a piece: then it is this host that keeps the server waiting. */
+async function* bodyOf(
+  asked: Asked,
+  response: IncomingMessage,
+  stallMs: number,
+): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) yield chunk;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      // Behind its end the connection may be another request's already.
+      if (!response.readableEnded) response.setTimeout(0);
+      yield chunk;
+      if (!response.complete) response.setTimeout(stallMs);
+    }
   } catch (cause) {
     throw unavailable(asked, cause, `broke off: ${messageOf(cause)}`);
   }

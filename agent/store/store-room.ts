@@ -22,6 +22,8 @@ export class StoreRoom {
   readonly #wanted = new Map<Digest, number>();
   /** Files that have room and are still coming, by their size. */
   readonly #arriving = new Map<Digest, number>();
+  /** Files whose removal has begun, until it has ended. */
+  readonly #leaving = new Map<Digest, Promise<void>>();
   /** What is planned by one must be on the disk before the next looks at it. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -32,6 +34,11 @@ export class StoreRoom {
   /** These stay until they are let go as often. */
   hold(digests: readonly Digest[]): void {
     for (const digest of digests) this.#wanted.set(digest, (this.#wanted.get(digest) ?? 0) + 1);
+  }
+
+  /** Resolves when a removal of the file that had begun before it was held has ended: what is here then stays. */
+  async settled(digest: Digest): Promise<void> {
+    await Promise.allSettled([this.#leaving.get(digest)]);
   }
 
   letGo(digests: readonly Digest[]): void {
@@ -88,7 +95,8 @@ export class StoreRoom {
     const { remove, short } = planRoom({
       ...{ files, kept, neededBytes, freeBytes, limits, nowMs: now() },
     });
-    await this.#remove(remove);
+    // Somebody came for one of them meanwhile: it stays, and the room has to come from elsewhere.
+    if (!(await this.#remove(remove))) return this.#make(digest, sizeBytes);
     if (short === null) {
       this.#arriving.set(digest, sizeBytes);
       return files.filter((file) => !remove.includes(file));
@@ -103,11 +111,22 @@ export class StoreRoom {
     );
   }
 
-  async #remove(files: readonly StoredFile[]): Promise<void> {
+  /** False: some are wanted since they were chosen, and stay. Between that look and the removal nobody gets a turn. */
+  async #remove(files: readonly StoredFile[]): Promise<boolean> {
+    let removed = 0;
     for (const file of files) {
+      if (this.#wanted.has(file.digest)) continue;
       this.#options.onRemoved(file);
-      await this.#options.disk.remove(file.path);
+      const removal = this.#options.disk.remove(file.path);
+      this.#leaving.set(file.digest, removal);
+      try {
+        await removal;
+      } finally {
+        this.#leaving.delete(file.digest);
+      }
+      removed += 1;
     }
+    return removed === files.length;
   }
 
   /** Files of versions in use, as far as their manifests are here, and what callers are after. */

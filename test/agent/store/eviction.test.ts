@@ -1,6 +1,8 @@
+import { dirname } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VersionShelf } from '../../../agent/rollout/version-shelf.ts';
 import { ArtifactStore } from '../../../agent/store/artifacts.ts';
+import { pathOf } from '../../../agent/store/inventory.ts';
 import { PART_LIFE_MS } from '../../../agent/store/room.ts';
 import { StoreRoom } from '../../../agent/store/store-room.ts';
 import { seededUniform } from '../../protocol/statistics/seeded.ts';
@@ -110,6 +112,39 @@ describe('ARTIFACT-10: a store that is full', () => {
     end();
     await first;
     expect(await room.for(two, 100, async () => 'alone')).toBe('alone');
+  });
+
+  it('spares what somebody comes for after it was chosen to go', async () => {
+    const root = 'agent/artifacts/sha256';
+    const [one, two, three] = versions;
+    for (const digest of [one, two]) {
+      await disk.makeFolder(dirname(pathOf(root, digest)));
+      const file = await disk.openAppend(pathOf(root, digest));
+      await file.append(new Uint8Array(50));
+      await file.close();
+    }
+    const removed: string[] = [];
+    const room = new StoreRoom({
+      ...{ disk, root, limits: { quotaBytes: 100, reserveBytes: 0 }, now: () => 0 },
+      inUse: () => [],
+      onRemoved: ({ digest }) => {
+        removed.push(digest);
+        room.hold([digest === one ? two : one]);
+      },
+    });
+    const make = room.for(three, 100, async () => 'all');
+    await expect(make).rejects.toThrow('quota of 100 bytes');
+    expect(removed).toHaveLength(1);
+    const spared = removed[0] === one ? two : one;
+    expect(await disk.stat(pathOf(root, spared))).not.toBeNull();
+  });
+
+  it('fetches again what is gone though it was verified', async () => {
+    await fetch(versions[0]);
+    const { modelPath } = await store.ensure(versions[0], null, never);
+    await disk.remove(modelPath);
+    await store.ensure(versions[0], server.source, never);
+    expect(await disk.stat(modelPath)).not.toBeNull();
   });
 
   it('keeps once what two versions share', async () => {
