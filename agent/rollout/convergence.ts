@@ -9,11 +9,13 @@ import { MANAGED } from '../engine/host.ts';
 import type { ModelFiles, PreparedModel, ServingPlan } from '../engine/messages.ts';
 import type { EngineDeath } from '../engine/pool/engine-death.ts';
 import type { EnginePool } from '../engine/pool/pool.ts';
+import { tripKey } from '../engine/restraints.ts';
 import { messageOf } from '../error.ts';
 import type { Source } from '../store/source.ts';
 import { BlameLedger, suspectOf, worthRefusing } from './blame.ts';
 import type { Accepted } from './desired-gate.ts';
 import { enginesWanted } from './engines-wanted.ts';
+import type { IsBad } from './fallback.ts';
 import { modelsToOpen, versionsIn } from './models-to-open.ts';
 import {
   keepUnloaded,
@@ -24,6 +26,7 @@ import {
 import type { RestraintDesk } from './restraint-desk.ts';
 import type { ServingMemory } from './serving-memory.ts';
 import { planServing, type RefusedVersion, reportDeployments, versionsOf } from './serving-plan.ts';
+import { settledIn } from './settled.ts';
 import { withStandby } from './standby.ts';
 import type { VersionShelf } from './version-shelf.ts';
 
@@ -33,7 +36,7 @@ export interface ConvergenceOptions {
   readonly memory: ServingMemory;
   readonly restraints: Pick<
     RestraintDesk,
-    'follow' | 'settle' | 'tripped' | 'evidence' | 'tripOf' | 'leaseOf'
+    'follow' | 'settle' | 'tripped' | 'everTripped' | 'evidence' | 'tripOf' | 'leaseOf'
   >;
   readonly engines: number;
   readonly cores: number;
@@ -198,17 +201,13 @@ export class Convergence {
     const desired = this.#desired;
     if (desired === null) return false;
     if (this.applied !== desired.generation) return true;
-    return this.settled.length < desired.deployments.length;
+    return versionsOf(desired).some((manifest) => this.#options.shelf.mayCome(manifest));
   }
 
-  /** Deployments that are as the document says, as far as this host will ever get with it. */
+  /** Deployments whose lease is renewed with that of their document. */
   get settled(): readonly string[] {
-    const desired = this.#desired;
-    if (desired === null || this.applied !== desired.generation) return [];
-    const { shelf } = this.#options;
-    return desired.deployments
-      .filter(({ arms }) => !arms.some(({ manifest }) => shelf.mayCome(manifest)))
-      .map(({ name }) => name);
+    const { shelf, restraints } = this.#options;
+    return settledIn(this.#desired, this.#planned, shelf.refused, restraints.tripped);
   }
 
   /** A guard has taken something back; engines know it already. What is being fetched holds up no report of it. */
@@ -264,7 +263,7 @@ export class Convergence {
       const { tripped } = restraints;
       const [before, { fallbacks }] = [this.#planned, memory];
       const bare = planServing(desired, shelf.refused, before, fallbacks, tripped);
-      const after = memory.fallbacksAfter(before, bare, this.#notGood(), Date.now());
+      const after = memory.fallbacksAfter(before, bare, this.#isBad, Date.now());
       const plan = withStandby(bare, after, shelf.refused, tripped);
       const refusedBefore = shelf.refused.size;
       for (const manifest of versionsIn(plan)) await shelf.fetch(manifest, this.#source(), signal);
@@ -305,14 +304,14 @@ export class Convergence {
     this.#options.log('info', 'serving plan', { generation, deployments });
     restraints.settle(this.settled);
     this.report();
-    await memory.switched(before, plan, this.#notGood(), Date.now());
+    await memory.switched(before, plan, this.#isBad, Date.now());
   }
 
-  /** What is never gone back to. */
-  #notGood(): ReadonlySet<Digest> {
+  /** What a guard took back and somebody decided for anew since is as good as any other again. */
+  readonly #isBad: IsBad = (deployment, arm) => {
     const { shelf, restraints } = this.#options;
-    return new Set([...shelf.refused.keys(), ...restraints.evidence.map((trip) => trip.manifest)]);
-  }
+    return shelf.refused.has(arm.manifest) || restraints.everTripped.has(tripKey(deployment, arm));
+  };
 
   /** An engine died: a version that did it too often is refused, and another takes over. */
   died(death: EngineDeath): void {

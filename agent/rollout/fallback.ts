@@ -1,8 +1,10 @@
-import type { Digest } from '../../protocol/ids.ts';
 import type { PlannedArm, ServingPlan } from '../engine/messages.ts';
 
 /** Stable arms to go back to, by deployment. */
 export type Fallbacks = ReadonlyMap<string, PlannedArm>;
+
+/** Whether a stable arm must not be gone back to: the version, or how it did under the decision by which it served. */
+export type IsBad = (deployment: string, arm: PlannedArm) => boolean;
 
 /** A version that has served this long has shown that it does not take its engine down at once, as a bad one does. */
 export const STEADY_MS = 30_000;
@@ -18,8 +20,7 @@ export function rememberFallbacks(
   context: {
     readonly sinceMs: ReadonlyMap<string, number>;
     readonly nowMs: number;
-    /** What must not be gone back to. */
-    readonly refused: Pick<ReadonlySet<Digest>, 'has'>;
+    readonly isBad: IsBad;
   },
 ): Fallbacks {
   const next = new Map<string, PlannedArm>();
@@ -29,7 +30,7 @@ export function rememberFallbacks(
     const comes = arms.find(({ arm }) => arm === 'stable');
     const served = context.nowMs - (context.sinceMs.get(name) ?? context.nowMs);
     const replaced = left !== undefined && left.manifest !== comes?.manifest;
-    const good = left !== undefined && !context.refused.has(left.manifest);
+    const good = left !== undefined && !context.isBad(name, left);
     const keep = replaced && good && (served >= STEADY_MS || remembered === undefined);
     if (keep) next.set(name, { ...left, share: 1 });
     else if (remembered !== undefined) next.set(name, remembered);

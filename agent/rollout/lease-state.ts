@@ -51,15 +51,20 @@ export function afterWelcome(
   return { ...state, heldMs, vouchedMs, clock: { controlMs: now, uptimeMs } };
 }
 
-/** A document was accepted. An older one than that in force changes nothing. */
+/**
+ * A document is in force; which one may follow on which is the gate's to say. The same again changes nothing. A higher
+ * generation was signed after all that was said of the one before, even where the control plane's clock was set back in
+ * between; a lower one is a new key's, and what the old key vouched for says nothing of it.
+ */
 export function afterDocument(
   state: LeaseState,
   document: { readonly generation: number; readonly issuedAt: number },
   uptimeMs: number,
 ): LeaseState {
   const { generation, issuedAt } = document;
-  if (generation <= state.generation) return state;
-  return { ...notBefore(state, issuedAt, uptimeMs), generation, vouchedMs: issuedAt };
+  if (generation === state.generation) return state;
+  const vouchedMs = generation > state.generation ? Math.max(state.vouchedMs, issuedAt) : issuedAt;
+  return { ...notBefore(state, issuedAt, uptimeMs), generation, vouchedMs };
 }
 
 /** The control plane signed that at `issuedAt` the document of `generation` was the newest. */

@@ -69,6 +69,11 @@ export class RestraintDesk {
     return this.#trips.keys;
   }
 
+  /** As `tripped`, and of older decisions. */
+  get everTripped(): ReadonlySet<string> {
+    return this.#trips.everyKey;
+  }
+
   get evidence(): readonly Trip[] {
     return this.#trips.evidence;
   }

@@ -1,7 +1,7 @@
 import type { Digest } from '../../protocol/ids.ts';
 import type { ServingPlan } from '../engine/messages.ts';
 import type { DesiredStore } from './desired-store.ts';
-import { type Fallbacks, rememberFallbacks, stableSince } from './fallback.ts';
+import { type Fallbacks, type IsBad, rememberFallbacks, stableSince } from './fallback.ts';
 import { versionsIn } from './models-to-open.ts';
 
 /** What was served before, and since when what is served now: on disk as far as a restart needs it. */
@@ -32,10 +32,10 @@ export class ServingMemory {
   fallbacksAfter(
     before: ServingPlan | null,
     after: ServingPlan,
-    refused: Pick<ReadonlySet<Digest>, 'has'>,
+    isBad: IsBad,
     nowMs: number,
   ): Fallbacks {
-    const context = { sinceMs: this.#sinceMs, nowMs, refused };
+    const context = { sinceMs: this.#sinceMs, nowMs, isBad };
     return rememberFallbacks(this.#fallbacks, before, after, context);
   }
 
@@ -43,11 +43,11 @@ export class ServingMemory {
   async switched(
     before: ServingPlan | null,
     after: ServingPlan,
-    refused: Pick<ReadonlySet<Digest>, 'has'>,
+    isBad: IsBad,
     nowMs: number,
   ): Promise<void> {
     const known = this.#fallbacks;
-    this.#fallbacks = this.fallbacksAfter(before, after, refused, nowMs);
+    this.#fallbacks = this.fallbacksAfter(before, after, isBad, nowMs);
     this.#sinceMs = stableSince(this.#sinceMs, before, after, nowMs);
     this.#introducedMs = new Map(
       versionsIn(after).map((each) => [each, this.#introducedMs.get(each) ?? nowMs]),

@@ -29,6 +29,8 @@ export class LeaseDesk {
   readonly #deps: LeaseDeskDeps;
   readonly #timer: NodeJS.Timeout;
   #renewedAtMs = 0;
+  /** The newest time that a renewal was signed for, and when that was by a clock that can't be set. */
+  #issued: { readonly atMs: number; readonly monotonicMs: number } | null = null;
   /** Null: none is going on. A fleet that takes longer than a renewal lasts is renewed as often as it can be. */
   #renewing: Promise<void> | null = null;
 
@@ -68,8 +70,8 @@ export class LeaseDesk {
   }
 
   async #renew(linked: readonly (readonly [AgentId, Session])[]): Promise<void> {
-    const { publisher, key, now } = this.#deps;
-    const issuedAt = now();
+    const { publisher, key } = this.#deps;
+    const issuedAt = this.#issueAt();
     const told = linked.flatMap(([agent, session]) => {
       const { generation } = publisher.inForce(agent);
       if (generation === 0 || session.protocol < LEASES_SINCE) return [];
@@ -80,6 +82,20 @@ export class LeaseDesk {
     for (const [at, { session }] of told.entries()) {
       session.send({ kind: 'lease', envelope: envelopes[at] });
     }
+  }
+
+  /**
+   * Never back while this runs: hosts take no renewal that is older than their last one, so that a clock which is set back
+   * by an hour would stop a linked fleet for an hour. What the monotonic clock gains on the other one adds up over weeks,
+   * as does what a host's uptime gains on both; the next welcome puts a host right.
+   */
+  #issueAt(): number {
+    const monotonicMs = performance.now();
+    const last = this.#issued;
+    const least = last === null ? 0 : last.atMs + (monotonicMs - last.monotonicMs);
+    const atMs = Math.max(this.#deps.now(), least);
+    this.#issued = { atMs, monotonicMs };
+    return Math.floor(atMs);
   }
 
   async close(): Promise<void> {

@@ -1,19 +1,17 @@
 import type { AgentId } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { EventMessage } from '../../protocol/telemetry.ts';
-import { describeBreach, describeOutcome, type Trip } from '../../protocol/trip.ts';
 import { record } from '../audit/record.ts';
 import type { RolloutDriver } from '../rollout/driver.ts';
 import type { FleetDesk } from '../rollout/fleet.ts';
 import type { Roster } from '../rollout/roster.ts';
 import type { Store, Transaction } from '../store/database.ts';
-import { insertTrip } from '../store/guard-trips.ts';
 import { putReports, type ReceivedReport } from '../store/reports.ts';
+import { PerHostRate } from './per-host-rate.ts';
+import { TripRecorder } from './trip-recorder.ts';
 
 /** Events of one host that are recorded in a minute. A host in a crash loop must not fill the disk. */
 export const MAX_EVENTS_PER_MINUTE = 60;
-/** Trips of one host that are recorded in a minute. Each comes again with the next report, so that none is lost. */
-export const MAX_TRIPS_PER_MINUTE = 60;
 
 /** Reports of one transaction. */
 const MAX_BATCH = 1_000;
@@ -40,10 +38,8 @@ export class Reports {
   readonly #refusals = new Map<AgentId, ReadonlySet<string>>();
   readonly #waiting: Waiting[] = [];
   #busy = false;
-  readonly #events = new PerMinute(MAX_EVENTS_PER_MINUTE);
-  readonly #trips = new PerMinute(MAX_TRIPS_PER_MINUTE);
-  /** Trips that are in the record, so that a report that repeats them costs no write. */
-  readonly #tripsKnown = new Map<AgentId, ReadonlySet<string>>();
+  readonly #events = new PerHostRate(MAX_EVENTS_PER_MINUTE, 60_000);
+  readonly #trips = new TripRecorder();
 
   constructor(deps: ReportsDeps) {
     this.#deps = deps;
@@ -75,9 +71,11 @@ export class Reports {
       await this.#deps.store.write(async (tx) => {
         await putReports(tx, batch);
         for (const one of batch) await this.#recordRefusals(tx, one);
-        for (const one of batch) known.set(one.agent, await this.#recordTrips(tx, one));
+        for (const { agent, report, receivedAt } of batch) {
+          known.set(agent, await this.#trips.record(tx, agent, report, receivedAt));
+        }
       });
-      for (const [agent, trips] of known) this.#tripsKnown.set(agent, trips);
+      for (const [agent, trips] of known) this.#trips.recorded(agent, trips);
       for (const { agent, report, receivedAt } of batch) {
         this.#refusals.set(agent, new Set(refusalsIn(report).keys()));
         this.#deps.roster.note(agent, report, receivedAt);
@@ -112,24 +110,6 @@ export class Reports {
     }
   }
 
-  /** The report's trips that are in the record then. */
-  async #recordTrips(
-    tx: Transaction,
-    { agent, report: { trips = [] }, receivedAt }: Waiting,
-  ): Promise<ReadonlySet<string>> {
-    const before = this.#tripsKnown.get(agent);
-    const known = new Set<string>();
-    for (const trip of trips) {
-      if (before?.has(trip.id) !== true) {
-        if (!this.#trips.allows(agent, receivedAt)) continue;
-        if (await insertTrip(tx, agent, trip, receivedAt))
-          await recordTrip(tx, agent, trip, receivedAt);
-      }
-      known.add(trip.id);
-    }
-    return known;
-  }
-
   async event(agent: AgentId, event: EventMessage): Promise<void> {
     const now = this.#deps.now();
     if (!this.#events.allows(agent, now)) return;
@@ -139,31 +119,6 @@ export class Reports {
       record(tx, now, `agent:${agent}`, 'agent.event', `agent:${agent}`, what),
     );
     if (name === 'concept-drift') await this.#deps.onHostDrift(agent, detail);
-  }
-}
-
-async function recordTrip(tx: Transaction, agent: AgentId, trip: Trip, now: number): Promise<void> {
-  const { breach, outcome, ...use } = trip;
-  const told = `${describeBreach(breach)}: ${describeOutcome(trip)}`;
-  const detail = { ...use, told, breach, outcome };
-  await record(tx, now, `agent:${agent}`, 'agent.guard-tripped', `agent:${agent}`, detail);
-}
-
-/** How many of something a host may bring in one minute. */
-class PerMinute {
-  readonly #most: number;
-  readonly #counts = new Map<AgentId, { minute: number; count: number }>();
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  allows(agent: AgentId, now: number): boolean {
-    const minute = Math.floor(now / 60_000);
-    const last = this.#counts.get(agent);
-    const count = last?.minute === minute ? last.count + 1 : 1;
-    this.#counts.set(agent, { minute, count });
-    return count <= this.#most;
   }
 }
 

@@ -1,5 +1,6 @@
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { Store } from '../store/database.ts';
+import { deleteTrips, KEEP_TRIPS_MS } from '../store/guard-trips.ts';
 import {
   DAY_MS,
   dueRollups,
@@ -33,7 +34,7 @@ export interface RetentionDeps {
 export interface Retention {
   /** Makes the hours and days that are due; how many. */
   roll(): Promise<number>;
-  /** Deletes what is past its time and stands in a roll-up; how many rows. */
+  /** Deletes what is past its time, windows only once they stand in a roll-up; how many rows. */
   sweep(): Promise<number>;
   /** Resolves when nothing of it is under way any more. */
   close(): Promise<void>;
@@ -83,9 +84,11 @@ class Keeper {
   }
 
   async sweep(): Promise<number> {
-    const { now, keepMs = KEEP_WINDOWS_MS } = this.#deps;
+    const { store, now, keepMs = KEEP_WINDOWS_MS } = this.#deps;
     const windows = await this.#seal(HOUR_MS, now() - keepMs);
-    return windows + (await this.#seal(DAY_MS, now() - Math.max(keepMs, KEEP_HOURS_MS)));
+    const hours = await this.#seal(DAY_MS, now() - Math.max(keepMs, KEEP_HOURS_MS));
+    const trips = await store.write((tx) => deleteTrips(tx, now() - KEEP_TRIPS_MS));
+    return windows + hours + trips;
   }
 
   async #roll(level: RollupLevel): Promise<number> {

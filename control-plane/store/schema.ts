@@ -252,7 +252,8 @@ export const refusals = sqliteTable(
 export const guardTrips = sqliteTable(
   'guard_trips',
   {
-    id: text('id').primaryKey(),
+    /** The host made it up: another one's may be the same. */
+    id: text('id').notNull(),
     agentId: text('agent_id').notNull(),
     deployment: text('deployment').notNull(),
     /** As the host sent it. */
@@ -260,7 +261,11 @@ export const guardTrips = sqliteTable(
     /** When it was first heard of here. */
     receivedAt: integer('received_at').notNull(),
   },
-  (t) => [index('guard_trips_deployment').on(t.deployment, t.receivedAt)],
+  (t) => [
+    primaryKey({ columns: [t.agentId, t.id] }),
+    index('guard_trips_deployment').on(t.deployment, t.receivedAt),
+    index('guard_trips_received').on(t.receivedAt),
+  ],
 );
 
 export const alertKinds = [

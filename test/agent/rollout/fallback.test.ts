@@ -13,7 +13,7 @@ function remember(known: number | null, before: number, after: number, servedMs:
   const fallbacks = new Map(
     known === null ? [] : [['loans', stable(known).deployments[0].arms[0]] as const],
   );
-  const context = { sinceMs: new Map([['loans', 0]]), nowMs: servedMs, refused: new Map() };
+  const context = { sinceMs: new Map([['loans', 0]]), nowMs: servedMs, isBad: () => false };
   return versionsOf(rememberFallbacks(fallbacks, stable(before), stable(after), context));
 }
 
@@ -29,12 +29,14 @@ describe('what a deployment falls back to', () => {
 
   it('stays when the version does, and is never one that was refused', () => {
     expect(remember(1, 2, 2, STEADY_MS)).toEqual(['loans@1']);
-    const context = { sinceMs: new Map(), nowMs: 0, refused: new Map([[digestOf(2), null]]) };
+    const isBad = (name: string, { version }: { version: number }) =>
+      name === 'loans' && version === 2;
+    const context = { sinceMs: new Map(), nowMs: 0, isBad };
     expect(versionsOf(rememberFallbacks(new Map(), stable(2), stable(1), context))).toEqual([]);
   });
 
   it('goes with its deployment', () => {
-    const context = { sinceMs: new Map(), nowMs: 0, refused: new Map() };
+    const context = { sinceMs: new Map(), nowMs: 0, isBad: () => false };
     const known = new Map([['gone', stable(1).deployments[0].arms[0]]]);
     expect(versionsOf(rememberFallbacks(known, null, stable(1), context))).toEqual([]);
   });

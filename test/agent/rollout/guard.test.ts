@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { afterEach, expect, it, vi } from 'vitest';
+import { DesiredStore } from '../../../agent/rollout/desired-store.ts';
 import { Trips } from '../../../agent/rollout/trips.ts';
 import type { DesiredArm } from '../../../protocol/desired.ts';
 import type { Guard } from '../../../protocol/guard.ts';
@@ -148,4 +149,19 @@ it('GUARD-4: with no version to go back to, a host goes on or answers 503, as it
     states(host.report)?.join() === '2 refused' ? true : null,
   );
   expect(host.report?.trips?.map(({ outcome }) => outcome.kind)).toEqual(['kept', 'refused']);
+});
+
+it.each([
+  ['what somebody brought back since is a last good version again', true, 2],
+  ['what was taken back is none, though its decision is over', false, undefined],
+])('GUARD-6: %s', async (_, broughtBack, expected) => {
+  await start();
+  await want([stable(2)]);
+  const ask = connection();
+  for (let k = 0; k < 10; k += 1) await ask(-1);
+  await tripped();
+  if (broughtBack) await want([stable(2, 7)]);
+  await want([stable(3, 8)]);
+  const kept = await new DesiredStore(host.test.folder).loadFallbacks();
+  expect(kept.get('slow')?.version).toBe(expected);
 });

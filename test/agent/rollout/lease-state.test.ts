@@ -83,6 +83,23 @@ describe('LEASE-1: a lease', () => {
     expect(lapsesAt(withLeases(told, ['cards']), 'cards', LEASE)).toBe(AHEAD + 16_000);
   });
 
+  it('follows a document of a new key that begins anew, whatever the old key vouched for', () => {
+    const stolen = renewed(linked(), AHEAD + 9_000, 9_000);
+    const welcomed = afterWelcome(stolen, AHEAD + 9_500, 0, 9_500);
+    const anew = afterDocument(welcomed, { generation: 2, issuedAt: AHEAD + 8_000 }, 9_600);
+    expect(lapsesAt(afterSettling(anew, ['loans']), 'loans', LEASE)).toBe(AHEAD + 18_000);
+    const later = renewed(anew, AHEAD + 12_000, 12_000, 2);
+    expect([held(later, 21_999), held(later, 22_000)]).toEqual([true, false]);
+    expect(renewed(later, AHEAD + 20_000, 20_000, 7)).toEqual(later);
+  });
+
+  it('LEASE-2: of a newer document that a clock set back has dated earlier is renewed with that', () => {
+    const before = renewed(linked(), AHEAD + 5_000, 5_000);
+    const newer = afterDocument(before, { generation: 8, issuedAt: AHEAD - 3_600_000 }, 6_000);
+    expect(held(afterSettling(newer, ['loans']), 14_999)).toBe(true);
+    expect(held(renewed(newer, AHEAD + 7_000, 7_000, 8), 16_999)).toBe(true);
+  });
+
   it('is not prolonged by a control plane whose clock was set back', () => {
     const state = renewed(linked(), AHEAD + 3_600_000, 1_000);
     const back = afterWelcome(state, AHEAD + 2_000, 0, 2_000);

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventsAfter } from '../../../control-plane/audit/record.ts';
 import { rolloutRequestSchema } from '../../../control-plane/http/services.ts';
-import { MAX_TRIPS_PER_MINUTE } from '../../../control-plane/link/reports.ts';
-import { updateDeployment } from '../../../control-plane/store/deployments.ts';
+import { MAX_TRIPS_PER_HOUR } from '../../../control-plane/link/trip-recorder.ts';
+import { keepWindows } from '../../../control-plane/merge/retention.ts';
+import { insertDeployment, updateDeployment } from '../../../control-plane/store/deployments.ts';
 import { tripsOf } from '../../../control-plane/store/guard-trips.ts';
 import { findRollout } from '../../../control-plane/store/rollouts.ts';
 import { type Renewal, renewalSchema } from '../../../protocol/lease.ts';
@@ -62,6 +63,23 @@ describe('LEASE-6: the control plane renews leases', () => {
     await expect(open(control.key.publicKey, 'desired', a)).rejects.toThrow('did not sign it');
   });
 
+  it('by a time that never goes back, though its clock is set back by an hour', async () => {
+    await control.stop();
+    let setBackMs = 0;
+    control = await ControlFixture.start({ now: () => Date.now() - setBackMs });
+    await set({ lease: LEASE, updatedAt: 1 });
+    const agent = await control.agent();
+    await agent.until(() => told(agent) >= 1);
+    setBackMs = 3_600_000;
+    await agent.until(() => told(agent) >= 3);
+    const times = (await renewals(agent)).map(({ issuedAt }) => issuedAt);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    // It goes on, too: a time that stands still would let leases run out.
+    const [first, last] = [times[0], times[times.length - 1]];
+    expect(last - first).toBeGreaterThan(LEASE.durationMs / 8);
+    expect(last - first).toBeLessThan(60_000);
+  });
+
   it('of a host that links, at once, and after the document', async () => {
     await set({ lease: LEASE, updatedAt: 1 });
     const agent = await control.agent();
@@ -89,7 +107,8 @@ async function stateOf(id: string): Promise<unknown> {
 
 const tripped = (agent: LinkAgent, change: Partial<Trip> = {}): Trip => ({
   ...{ id: `trp_${'1'.repeat(16)}`, deployment: 'loans', manifest: control.manifests[1] },
-  ...{ version: 2, arm: 'candidate', generation: agent.desired?.generation ?? 0, at: 5 },
+  ...{ version: 2, arm: 'candidate', generation: agent.desired?.generation ?? 0 },
+  at: Date.now(),
   breach: { threshold: 'non-finite', bad: 1, answers: 1, limit: 0 },
   decision: 'c8888a03350e.mwz7bly8.4iyic2hy4h.0',
   outcome: { kind: 'reverted', version: 1 },
@@ -142,14 +161,51 @@ describe('GUARD-8: what a host took back', () => {
     });
   });
 
-  it('is recorded a bounded number of times a minute, and what was left out comes with a later report', async () => {
+  it('is recorded a bounded number of times an hour, and what was left out comes with a later report', async () => {
     const agent = await control.agent();
     const trips = Array.from({ length: 64 }, (_, k) =>
       tripped(agent, { id: `trp_${String(k).padStart(16, '0')}` }),
     );
     reportTrips(agent, trips);
     const count = async () => (await tripsOf(control.store.read, 'loans', 100)).length;
-    await expect.poll(count).toBe(MAX_TRIPS_PER_MINUTE);
+    await expect.poll(count).toBe(MAX_TRIPS_PER_HOUR);
+  });
+
+  it('is bound to the host: its ids are its own, and so are the deployments that it speaks for', async () => {
+    const [one, two] = [await control.agent(), await control.agent()];
+    await control.store.write((tx) =>
+      insertDeployment(tx, {
+        ...{ name: 'cards', model: 'mortgage', version: 1, previousVersion: null },
+        ...{ selector: { site: 'elsewhere' }, windowMs: 60_000, createdAt: 0, updatedAt: 0 },
+      }),
+    );
+    const [mine, strange] = [tripped(one), tripped(one, { id: `trp_${'3'.repeat(16)}` })];
+    reportTrips(one, [{ ...strange, deployment: 'cards' }, mine]);
+    reportTrips(two, [tripped(two, { id: mine.id, version: 3 })]);
+    const hosts = async () =>
+      (await tripsOf(control.store.read, 'loans', 10)).map(({ agentId }) => agentId);
+    await expect.poll(async () => new Set(await hosts())).toEqual(new Set([one.id, two.id]));
+    expect(await tripsOf(control.store.read, 'cards', 10)).toEqual([]);
+  });
+
+  it('is kept for 90 days, and does not come back with a report that still brings it', async () => {
+    const day = 86_400_000;
+    const agent = await control.agent();
+    const old = tripped(agent, { at: Date.now() - 91 * day });
+    const young = tripped(agent, { id: `trp_${'4'.repeat(16)}`, at: Date.now() - 89 * day });
+    reportTrips(agent, [old, young]);
+    const ids = async () => (await tripsOf(control.store.read, 'loans', 10)).map(({ id }) => id);
+    await expect.poll(ids).toEqual([young.id]);
+    const sweep = async (now: number) => {
+      const { store } = control;
+      const retention = keepWindows({ store, now: () => now, onFailure: () => undefined });
+      const deleted = await retention.sweep();
+      await retention.close();
+      return deleted;
+    };
+    expect(await sweep(Date.now() + 89 * day)).toBe(0);
+    expect(await sweep(Date.now() + 91 * day)).toBe(1);
+    expect(await ids()).toEqual([]);
   });
 
   it('GUARD-7: fails the canary that it was, and the rollout is taken back', async () => {
