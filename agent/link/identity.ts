@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { toHex } from '../../protocol/bytes.ts';
@@ -14,7 +14,7 @@ import {
   signBytes,
 } from '../../protocol/signing.ts';
 import { AgentError } from '../error.ts';
-import { writeFileAtomically } from '../store/atomic-file.ts';
+import { readTextIfAny, writeFileAtomically } from '../store/atomic-file.ts';
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 
@@ -60,10 +60,7 @@ export class Identity {
   static async load(folder: string): Promise<Identity> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, 'identity.json');
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
+    const text = await readTextIfAny(path);
     if (text === null) {
       const { key, jwk } = await generateSigningKey();
       const joined = { agent: null, controlKey: null, next: null, rotation: null };

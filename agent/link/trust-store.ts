@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fromBase64, toBase64, toHex } from '../../protocol/bytes.ts';
@@ -12,7 +11,7 @@ import {
 } from '../../protocol/trust/root.ts';
 import { type Signed, signedSchema } from '../../protocol/trust/signed.ts';
 import { AgentError } from '../error.ts';
-import { writeFileAtomically } from '../store/atomic-file.ts';
+import { readTextIfAny, writeFileAtomically } from '../store/atomic-file.ts';
 
 /** A root and the bytes that were signed. */
 export interface Anchor {
@@ -46,10 +45,7 @@ export class TrustStore {
   /** Throws `AgentError` 'identity' on a file that is no root. */
   static async load(folder: string): Promise<TrustStore> {
     const path = join(folder, 'root.json');
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
+    const text = await readTextIfAny(path);
     if (text === null) return new TrustStore(path, null);
     try {
       const { payload, signatures } = fileSchema.parse(JSON.parse(text));

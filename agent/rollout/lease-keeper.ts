@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { DesiredState } from '../../protocol/desired.ts';
 import type { Lease, Renewal, ReportedLease } from '../../protocol/lease.ts';
 import { messageOf } from '../error.ts';
-import { writeFileAtomically } from '../store/atomic-file.ts';
+import { readTextIfAny, writeFileAtomically } from '../store/atomic-file.ts';
 import {
   afterDocument,
   afterRenewal,
@@ -73,13 +72,8 @@ export class LeaseKeeper {
 
   /** What was left of the leases at the last stop, less the time since. */
   async load(): Promise<void> {
-    let text: string;
-    try {
-      text = await readFile(this.#path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
-    }
+    const text = await readTextIfAny(this.#path);
+    if (text === null) return;
     const kept = keptSchema.parse(JSON.parse(text));
     this.#state = restoredLeases(kept, this.#wallMs(), this.#uptimeMs());
   }

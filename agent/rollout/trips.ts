@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { DesiredState } from '../../protocol/desired.ts';
@@ -8,7 +7,7 @@ import { MAX_REPORTED_TRIPS } from '../../protocol/limits.ts';
 import { type Trip, tripSchema } from '../../protocol/trip.ts';
 import type { EngineTrip } from '../engine/messages.ts';
 import { tripKey } from '../engine/restraints.ts';
-import { writeFileAtomically } from '../store/atomic-file.ts';
+import { readTextIfAny, writeFileAtomically } from '../store/atomic-file.ts';
 
 const keptSchema = z.object({
   trip: tripSchema,
@@ -32,13 +31,8 @@ export class Trips {
   }
 
   async load(): Promise<void> {
-    let text: string;
-    try {
-      text = await readFile(this.#path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
-    }
+    const text = await readTextIfAny(this.#path);
+    if (text === null) return;
     this.#kept = z.array(keptSchema).parse(JSON.parse(text));
   }
 

@@ -1,4 +1,4 @@
-import { open, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Replaces a file so that a crash leaves the old one or the new one, never a part: temp, fsync, rename, fsync folder. */
@@ -17,6 +17,16 @@ export async function writeFileAtomically(
   }
   await rename(temporary, path);
   await syncFolder(dirname(path));
+}
+
+/** What such a file holds; null before it was first written. */
+export async function readTextIfAny(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 export async function syncFolder(path: string): Promise<void> {

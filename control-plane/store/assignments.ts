@@ -1,5 +1,4 @@
-import { and, eq, sql } from 'drizzle-orm';
-import type { AgentId } from '../../protocol/ids.ts';
+import { sql } from 'drizzle-orm';
 import type { Reader, Transaction } from './database.ts';
 import { assignments } from './schema.ts';
 
@@ -17,19 +16,6 @@ export async function insertAssignments(
     const some = rows.slice(at, at + ROWS_PER_INSERT);
     await tx.insert(assignments).values(some).onConflictDoNothing();
   }
-}
-
-/** Whether a document of this agent names or named the deployment. */
-export async function isAssigned(
-  db: Reader,
-  agentId: AgentId,
-  deployment: string,
-): Promise<boolean> {
-  const [row] = await db
-    .select()
-    .from(assignments)
-    .where(and(eq(assignments.agentId, agentId), eq(assignments.deployment, deployment)));
-  return row !== undefined;
 }
 
 /** Those of the pairs that documents name or named. At most `ROWS_PER_INSERT` of them. */

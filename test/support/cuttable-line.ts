@@ -1,19 +1,19 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A line on loopback to a port, which a test can cut for everybody on it. */
+/** A line on loopback to a port, which may change, and which a test can cut for everybody on it. */
 export class CuttableLine {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
 
-  private constructor(to: number) {
+  private constructor(to: () => number) {
     this.#server = createServer((near) => {
       if (this.#isCut) {
         near.destroy();
         return;
       }
-      const far = connect(to, '127.0.0.1');
+      const far = connect(to(), '127.0.0.1');
       for (const [socket, other] of [
         [near, far],
         [far, near],
@@ -29,7 +29,7 @@ export class CuttableLine {
     });
   }
 
-  static async to(port: number): Promise<CuttableLine> {
+  static async to(port: () => number): Promise<CuttableLine> {
     const line = new CuttableLine(port);
     line.#server.listen(0, '127.0.0.1');
     await once(line.#server, 'listening');

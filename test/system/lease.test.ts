@@ -16,7 +16,7 @@ let far: AgentHandle;
 
 beforeAll(async () => {
   stack = await Stack.start();
-  line = await CuttableLine.to(stack.port);
+  line = await CuttableLine.to(() => stack.port);
   near = await stack.addAgent('near', 1);
   far = await stack.addAgent('far', 2, line.url);
   for (const [at, op] of (['Abs', 'Sqrt'] as const).entries()) {

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Faults } from '../../../agent/simulate/config.ts';
 import { windowsBetween } from '../../../control-plane/store/telemetry.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
+import { CuttableLine } from '../../support/cuttable-line.ts';
 import { LinkedHost } from '../../support/linked-host.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
 
@@ -18,42 +17,6 @@ const BAD: Faults = {
   ...{ drop: 0.05, duplicate: 0.1, reorder: 0.1, delayMs: 1, skewMs: 0, crashes: 0 },
 };
 const GOOD: Faults = { ...BAD, drop: 0, duplicate: 0, reorder: 0, delayMs: 0 };
-
-/** The address that hosts know; the control plane behind it may be another after a restart. */
-class Relay {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  port = 0;
-
-  constructor(target: () => number) {
-    this.#server = createServer((near) => {
-      const far = connect(target(), '127.0.0.1');
-      for (const [socket, other] of [
-        [near, far],
-        [far, near],
-      ]) {
-        this.#sockets.add(socket);
-        socket.on('error', () => other.destroy());
-        socket.on('close', () => {
-          this.#sockets.delete(socket);
-          other.destroy();
-        });
-        socket.pipe(other);
-      }
-    });
-  }
-
-  async listen(): Promise<void> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.port = (this.#server.address() as AddressInfo).port;
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-  }
-}
 
 interface Real {
   readonly control: ControlFixture;
@@ -199,15 +162,15 @@ it('counts every window once, goes back to no generation, and tells a revoked ho
   await fc.assert(
     fc.asyncProperty(anyCommands, fc.nat(), async (commands, seed) => {
       const control = await ControlFixture.start();
-      const relay = new Relay(() => Number(new URL(control.url).port));
-      await relay.listen();
+      // The address that hosts know; the control plane behind it may be another after a restart.
+      const line = await CuttableLine.to(() => Number(new URL(control.url).port));
       const random = seeded(seed);
       let faults = BAD;
       const hosts = await Promise.all(
         Array.from({ length: HOSTS }, async () =>
           LinkedHost.start({
             token: await control.token(),
-            url: () => `http://127.0.0.1:${relay.port}`,
+            url: () => line.url,
             faults: () => faults,
             random,
           }),
@@ -234,7 +197,7 @@ it('counts every window once, goes back to no generation, and tells a revoked ho
         }
       } finally {
         await Promise.all(hosts.map((host) => host.stop()));
-        relay.close();
+        await line.close();
         await control.stop();
       }
     }),

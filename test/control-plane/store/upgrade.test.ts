@@ -7,7 +7,7 @@ import { drizzle } from 'drizzle-orm/libsql';
 import { migrate } from 'drizzle-orm/libsql/migrator';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findAgent } from '../../../control-plane/store/agents.ts';
-import { isAssigned } from '../../../control-plane/store/assignments.ts';
+import { assignedOf } from '../../../control-plane/store/assignments.ts';
 import { Store } from '../../../control-plane/store/database.ts';
 import { findDesired } from '../../../control-plane/store/desired.ts';
 
@@ -61,6 +61,8 @@ test('agents of a build without approval are in service, with their labels and w
   const agent = await findAgent(store.read, AGENT);
   expect(agent).toMatchObject({ approvedAt: 7, revokedAt: null, stale: false });
   expect(agent?.labels).toEqual({ site: 'lab' });
+  const isAssigned = async (db: Store['read'], agentId: string, deployment: string) =>
+    (await assignedOf(db, [{ agentId, deployment }])).length > 0;
   for (const deployment of ['loans', 'cards', 'former']) {
     expect(await isAssigned(store.read, AGENT, deployment)).toBe(true);
   }
