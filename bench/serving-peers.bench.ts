@@ -16,6 +16,7 @@ import { atLeast, type Goal, median, table, verdict } from './support/report.ts'
 import { binaryRequest, type FloatTensor, jsonRequest } from './support/requests.ts';
 import { requireSameTensors } from './support/same-outputs.ts';
 import { NodeServer, type Server } from './support/server.ts';
+import type { FloorSetup } from './support/server-floor.ts';
 
 const QUESTION =
   'How many calls of one ONNX file does one core answer, over the servers that people use for it?';
@@ -55,6 +56,14 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** As long as our JSON answer of `tiny` is. */
+const CANNED = JSON.stringify({
+  model_name: 'tiny',
+  model_version: '1',
+  parameters: { decision_id: '0'.repeat(36), arm: 'stable', generation: 1 },
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 2], data: [0.12345678, -0.12345678] }],
+});
+
 type Form = 'JSON' | 'binary';
 
 interface Contender {
@@ -73,6 +82,19 @@ async function startPeers(
     const options = { model, modelPath, core: bench.cores.server, probe };
     const server = bench.owns(await PeerServer.start(kind, options));
     contenders.push({ server, forms: kind.binary ? ['JSON', 'binary'] : ['JSON'] });
+  }
+  return contenders;
+}
+
+/** What Node itself takes of a small request; of a large model's it is nothing. */
+async function startFloors(bench: Bench, { goal }: Scenario): Promise<Contender[]> {
+  if (goal.value <= 1) return [];
+  const contenders: Contender[] = [];
+  for (const under of ['node:http', 'node:net'] as const) {
+    const setup: FloorSetup = { under, body: CANNED };
+    const name = `${under} alone`;
+    const server = await NodeServer.start(name, 'server-floor.js', bench.cores.server, setup);
+    contenders.push({ server: bench.owns(server), forms: ['JSON'] });
   }
   return contenders;
 }
@@ -110,7 +132,8 @@ async function compare(bench: Bench, scenario: Scenario): Promise<boolean> {
     JSON: await bench.requestFile(`${model}-json`, requests.JSON),
     binary: await bench.requestFile(`${model}-binary`, requests.binary),
   };
-  const sides = all.flatMap(({ server, forms }) =>
+  const floors = await startFloors(bench, scenario);
+  const sides = [...all, ...floors].flatMap(({ server, forms }) =>
     forms.map(
       (form): Side => ({
         label: `${server.name} ${form}`,
@@ -120,13 +143,18 @@ async function compare(bench: Bench, scenario: Scenario): Promise<boolean> {
     ),
   );
   const { measured } = await alternate(sides, bench.load, effort);
-  for (const { server } of all) await server.stop();
-  report(scenario, measured);
+  for (const { server } of [...all, ...floors]) await server.stop();
+  report(scenario, measured, measured.length - floors.length);
   return errorsIn(measured) === 0;
 }
 
-function report({ model, connections, effort, goal }: Scenario, measured: Windows[]): void {
-  const [ourJson, ourBinary, ...others] = measured;
+/** The first two of `measured` are ours; from `servers` on come the floors, which nobody is compared with. */
+function report(
+  { model, connections, effort, goal }: Scenario,
+  measured: readonly Windows[],
+  servers: number,
+): void {
+  const [ourJson, ourBinary, ...others] = measured.slice(0, servers);
   const lines = [COMPARE_HEADING, ...measured.map((one) => compareRow(connections, one, ourJson))];
   const { rounds, windowMs } = effort;
   process.stdout.write(
