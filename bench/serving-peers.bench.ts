@@ -1,3 +1,4 @@
+import type { ModelFiles } from '../agent/engine/messages.ts';
 import { randomRows, seeded } from '../test/support/random-models.ts';
 import { type Bench, QUICK, runBench } from './support/bench.ts';
 import {
@@ -86,14 +87,25 @@ async function startPeers(
   return contenders;
 }
 
-/** What Node itself takes of a small request; of a large model's it is nothing. */
-async function startFloors(bench: Bench, { goal }: Scenario): Promise<Contender[]> {
-  if (goal.value <= 1) return [];
+/**
+ * What explains our figures and is in no comparison: where a request is small, what Node itself takes of it; where the
+ * model is large, what it costs us to keep it off the thread that answers.
+ */
+async function startOthersOfOurs(
+  bench: Bench,
+  { model, goal }: Scenario,
+  files: ModelFiles,
+): Promise<Contender[]> {
+  const core = bench.cores.server;
+  if (goal.value <= 1) {
+    const setup = { name: model, files, serving: { placement: 'inline' }, observing: true };
+    const server = await NodeServer.start('ours inline', 'server-agent.js', core, setup);
+    return [{ server: bench.owns(server), forms: ['JSON', 'binary'] }];
+  }
   const contenders: Contender[] = [];
   for (const under of ['node:http', 'node:net'] as const) {
     const setup: FloorSetup = { under, body: CANNED };
-    const name = `${under} alone`;
-    const server = await NodeServer.start(name, 'server-floor.js', bench.cores.server, setup);
+    const server = await NodeServer.start(`${under} alone`, 'server-floor.js', core, setup);
     contenders.push({ server: bench.owns(server), forms: ['JSON'] });
   }
   return contenders;
@@ -132,8 +144,8 @@ async function compare(bench: Bench, scenario: Scenario): Promise<boolean> {
     JSON: await bench.requestFile(`${model}-json`, requests.JSON),
     binary: await bench.requestFile(`${model}-binary`, requests.binary),
   };
-  const floors = await startFloors(bench, scenario);
-  const sides = [...all, ...floors].flatMap(({ server, forms }) =>
+  const explaining = await startOthersOfOurs(bench, scenario, files);
+  const sides = [...all, ...explaining].flatMap(({ server, forms }) =>
     forms.map(
       (form): Side => ({
         label: `${server.name} ${form}`,
@@ -143,18 +155,19 @@ async function compare(bench: Bench, scenario: Scenario): Promise<boolean> {
     ),
   );
   const { measured } = await alternate(sides, bench.load, effort);
-  for (const { server } of [...all, ...floors]) await server.stop();
-  report(scenario, measured, measured.length - floors.length);
+  for (const { server } of [...all, ...explaining]) await server.stop();
+  const compared = all.reduce((sum, { forms }) => sum + forms.length, 0);
+  report(scenario, measured, compared);
   return errorsIn(measured) === 0;
 }
 
-/** The first two of `measured` are ours; from `servers` on come the floors, which nobody is compared with. */
+/** The first two of `measured` are ours; from `compared` on they only explain. */
 function report(
   { model, connections, effort, goal }: Scenario,
   measured: readonly Windows[],
-  servers: number,
+  compared: number,
 ): void {
-  const [ourJson, ourBinary, ...others] = measured.slice(0, servers);
+  const [ourJson, ourBinary, ...others] = measured.slice(0, compared);
   const lines = [COMPARE_HEADING, ...measured.map((one) => compareRow(connections, one, ourJson))];
   const { rounds, windowMs } = effort;
   process.stdout.write(
