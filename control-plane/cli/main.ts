@@ -92,7 +92,7 @@ addKeyCommands(program, command, { client: withClient, terminal: terminalFor });
 const model = program.command('model').description('push and list model versions');
 command('push <file>', 'make an ONNX file, or a pipeline, a version of a model', model)
   .requiredOption('--name <model>', 'the model')
-  .option('--baseline <data.csv>', 'rows that drift is measured against')
+  .option('--baseline <file>', 'rows that drift is measured against: a CSV, or .npy for tensors')
   .option('--manifest <m.json>', 'what cannot be inferred: features, groups, prediction')
   .option('--pipeline', 'the file is a graph of deployments (JSON), not a model')
   .action((file: string, options) =>
