@@ -30,6 +30,7 @@ import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './a
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
+import { GuardAlerts } from './guard-alerts.ts';
 import { HostDesk } from './host-desk.ts';
 import { LeaseDesk } from './lease-desk.ts';
 import { Reports } from './reports.ts';
@@ -83,6 +84,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const shapes = new VersionShapes(store, deps.readArtifact);
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
+  const guardAlerts = new GuardAlerts({ store, now, onFailure });
   const roster = new Roster((agent) => publisher.inForce(agent));
   const place = deps.jurisdiction ?? null;
   const onPublished: OnPublished = (rows, generation, requestedAt) => {
@@ -90,6 +92,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     for (const row of rows) {
       sessions.get(row.agentId)?.desire(row.generation, () => desiredMessage(row, trust));
     }
+    guardAlerts.look();
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
   const watch: Watch = new Watch({
@@ -121,7 +124,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       log.warn({ agentId, deployment, sequence, reason, detail }, 'telemetry-refused'),
   });
   const reports = new Reports({
-    ...{ store, roster, driver, fleet, now },
+    ...{ store, roster, driver, fleet, guardAlerts, now },
     onHostDrift: (agent, detail) => watch.hostDrift(agent, detail),
   });
   const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
@@ -232,6 +235,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onLeft: () => {
       driver.settle();
       fleet.wake();
+      guardAlerts.look();
     },
   });
   return {
