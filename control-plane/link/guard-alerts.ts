@@ -67,9 +67,13 @@ export class GuardAlerts {
   /** In the transaction that has put reports and trips into the database. */
   async take(tx: Transaction, told: readonly ToldTrips[], now: number): Promise<void> {
     const fresh = new Map<string, readonly [Wanted, Version]>();
+    // Once each: a bad version is taken back by a whole fleet at once.
+    const known = new Map<string, Wanted | null>();
     for (const { report, trips } of told) {
       for (const trip of trips) {
-        const wanted = await wantedOf(tx, trip.deployment);
+        const before = known.get(trip.deployment);
+        const wanted = before === undefined ? await wantedOf(tx, trip.deployment) : before;
+        known.set(trip.deployment, wanted);
         const about = wanted === null ? null : aboutOf(wanted, report, trip);
         if (wanted === null || about === null) continue;
         fresh.set(`${trip.deployment} ${about.manifest}`, [wanted, about]);
