@@ -278,6 +278,7 @@ export const alertKinds = [
   'performance',
   'fairness',
   'evaluation',
+  'guard-tripped',
 ] as const;
 
 export const alerts = sqliteTable(
