@@ -14,7 +14,7 @@ import {
 } from './json-walk.ts';
 
 /** Where a walk over the body costs less than it saves. */
-export const MIN_LIFTED_BYTES = 4096;
+export const MIN_LIFTED_BYTES = 2048;
 
 const BACKSLASH = '\\';
 const EMPTY_ARRAY = Buffer.from('[]');
