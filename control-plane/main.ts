@@ -54,7 +54,7 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       admissionRate: config.admissionRate,
       // Behind a proxy all links come from its address.
       sourceOf: ({ socket }) =>
-        config.behindProxy === true ? null : sourceOf(socket.remoteAddress),
+        config.behindProxy === true ? null : sourceOf(socket.remoteAddress ?? ''),
       jurisdiction: config.jurisdiction ?? null,
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });

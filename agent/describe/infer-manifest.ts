@@ -1,8 +1,11 @@
 import type { Feature, ManifestDraft, Prediction } from '../../protocol/manifest.ts';
 import { rowWidth } from '../../protocol/manifest.ts';
 import { showShape, type TensorSpec } from '../../protocol/tensor.ts';
+import { isWatchable } from '../engine/observe/tensor/row-reader.ts';
 import { AgentError } from '../error.ts';
 import type { CsvTable } from './csv.ts';
+import type { NpyArray } from './npy.ts';
+import { imageOrderOf } from './tensor/image-layout.ts';
 
 type Described = Required<Pick<ManifestDraft, 'task' | 'features' | 'groups' | 'prediction'>> &
   Pick<ManifestDraft, 'label' | 'tensors'>;
@@ -46,14 +49,17 @@ export function inferManifest(
 export function inferWatchedTensors(
   info: Tensors,
   draft: ManifestDraft,
-  { shape }: { readonly shape: readonly number[] },
+  { datatype, shape }: Pick<NpyArray, 'datatype' | 'shape'>,
 ): { described: Described; warnings: string[] } {
   const features = draft.features ?? [];
   const inferred = inferManifest(info, { ...draft, features }, null);
   const [input] = info.inputs;
   if (input === undefined || draft.tensors !== undefined) return inferred;
-  const kind =
-    shape.length === 3 || shape.length === 4 ? ('image' as const) : ('embedding' as const);
+  if (!isWatchable(datatype)) {
+    const nothing = `input "${input.name}" is not watched: elements of ${datatype} are taken for codes, not for measurements`;
+    return { ...inferred, warnings: [...inferred.warnings, nothing] };
+  }
+  const kind = imageOrderOf(shape) === null ? ('embedding' as const) : ('image' as const);
   const tensors = [{ name: input.name, side: 'input' as const, kind }];
   const guessed = `input "${input.name}" is watched as ${kind === 'image' ? 'images' : 'embeddings'}; "tensors" in the manifest says otherwise`;
   return {

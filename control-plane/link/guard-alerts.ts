@@ -2,7 +2,7 @@ import type { Digest } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import { describeBreach, describeOutcome, type Trip } from '../../protocol/trip.ts';
 import { record } from '../audit/record.ts';
-import { type Severity, worse } from '../decide/stream-state.ts';
+import { type Severity, severities, worse } from '../decide/stream-state.ts';
 import { findAgent } from '../store/agents.ts';
 import {
   type AlertRow,
@@ -15,12 +15,10 @@ import {
 } from '../store/alerts.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
 import { type DeploymentRow, findDeployment } from '../store/deployments.ts';
-import { type GuardTripRow, isTakenBack, tripsOf } from '../store/guard-trips.ts';
+import { isTakenBack, summaryOfTrips } from '../store/guard-trips.ts';
 import { findVersion } from '../store/models.ts';
 
 const KIND = 'guard-tripped' as const;
-/** Trips that are read to say how many hosts there are; more are the same trouble. */
-const READ_TRIPS = 500;
 /** Trips that stand in the evidence. `driftline guard` shows more. */
 const SHOWN_TRIPS = 5;
 
@@ -47,6 +45,13 @@ interface Version {
   readonly version: number;
 }
 
+/** Trips that came just now and what they are about. */
+interface Raised {
+  readonly wanted: Wanted;
+  readonly about: Version;
+  readonly ids: readonly string[];
+}
+
 /**
  * One alert for each version of a deployment that guards took back outside of a rollout:
  *
@@ -66,7 +71,7 @@ export class GuardAlerts {
 
   /** In the transaction that has put reports and trips into the database. */
   async take(tx: Transaction, told: readonly ToldTrips[], now: number): Promise<void> {
-    const fresh = new Map<string, readonly [Wanted, Version]>();
+    const fresh = new Map<string, Raised>();
     // Once each: a bad version is taken back by a whole fleet at once.
     const known = new Map<string, Wanted | null>();
     for (const { report, trips } of told) {
@@ -76,12 +81,14 @@ export class GuardAlerts {
         known.set(trip.deployment, wanted);
         const about = wanted === null ? null : aboutOf(wanted, report, trip);
         if (wanted === null || about === null) continue;
-        fresh.set(`${trip.deployment} ${about.manifest}`, [wanted, about]);
+        const key = `${trip.deployment} ${about.manifest}`;
+        const ids = fresh.get(key)?.ids ?? [];
+        fresh.set(key, { wanted, about, ids: [...ids.slice(0, SHOWN_TRIPS - 1), trip.id] });
       }
     }
-    for (const [wanted, about] of fresh.values()) {
+    for (const raised of fresh.values()) {
       this.#mayBeOpen = true;
-      await raise(tx, wanted, about, now);
+      await raise(tx, raised, now);
     }
     await this.#settle(tx, now);
   }
@@ -130,63 +137,66 @@ function aboutOf(wanted: Wanted, report: ReportMessage, trip: Trip): Version | n
       (arm) => arm.state === 'refused' && arm.code === 'guard-tripped' && arm.manifest === manifest,
     );
   const named = namedBy(wanted, trip.manifest);
-  if (named === undefined) return isOut(stable) ? stable : null;
+  if (named === undefined) return trip.arm === 'stable' && isOut(stable) ? stable : null;
   return trip.outcome.kind === 'kept' || isOut(named) ? named : null;
 }
 
-async function raise(
-  tx: Transaction,
-  wanted: Wanted,
-  { manifest, version }: Version,
-  now: number,
-): Promise<void> {
+async function raise(tx: Transaction, raised: Raised, now: number): Promise<void> {
+  const { wanted, about } = raised;
   const { name } = wanted.row;
-  const detail = await evidenceOf(tx, wanted, { manifest, version });
-  const about = `deployment:${name}`;
+  const { manifest } = about;
+  const found = await evidenceOf(tx, raised);
+  const subject = `deployment:${name}`;
   const open = (await openAlerts(tx, name, manifest)).find(({ kind }) => kind === KIND);
   if (open === undefined) {
-    const row = { deployment: name, manifest, kind: KIND, detail, openedAt: now };
+    const row = { deployment: name, manifest, kind: KIND, detail: found, openedAt: now };
     const alert = await openAlert(tx, row);
-    await record(tx, now, 'system', 'alert.raised', about, { alert, kind: KIND, ...detail });
-  } else if (open.detail.severity !== detail.severity) {
-    const alert = await escalateAlert(tx, name, manifest, KIND, detail, now);
-    await record(tx, now, 'system', 'alert.escalated', about, { alert, kind: KIND, ...detail });
-  } else {
-    await setDetail(tx, open.id, detail);
+    await record(tx, now, 'system', 'alert.raised', subject, { alert, kind: KIND, ...found });
+    return;
   }
+  const told = severities.find((one) => one === open.detail.severity) ?? 'low';
+  // What was bad once stays so while the alert is open: milder news is no reason to tell anybody.
+  const detail = { ...found, severity: worse(found.severity, told) };
+  if (detail.severity === told) {
+    await setDetail(tx, open.id, detail);
+    return;
+  }
+  const alert = await escalateAlert(tx, name, manifest, KIND, detail, now);
+  await record(tx, now, 'system', 'alert.escalated', subject, { alert, kind: KIND, ...detail });
 }
 
-async function evidenceOf(tx: Transaction, wanted: Wanted, { manifest, version }: Version) {
-  const { row, stable } = wanted;
-  const isAbout = ({ trip, receivedAt }: GuardTripRow) => {
-    if (receivedAt < row.updatedAt || trip.arm === 'candidate') return false;
-    if (trip.manifest === manifest) return true;
-    const stoodIn = trip.arm === 'stable' && namedBy(wanted, trip.manifest) === undefined;
-    return stoodIn && manifest === stable.manifest;
+async function evidenceOf(tx: Transaction, { wanted, about, ids }: Raised) {
+  const { row, stable, pinned } = wanted;
+  const { manifest, version } = about;
+  const named = [stable, ...pinned].map((one) => one.manifest);
+  const query = {
+    ...{ deployment: row.name, manifest, sinceMs: row.updatedAt, ids },
+    exceptManifests: manifest === stable.manifest ? named : null,
   };
-  const rows = (await tripsOf(tx, row.name, READ_TRIPS)).filter(isAbout);
-  const severity = rows.reduce<Severity>(
-    (worst, { trip }) => worse(severityOf(trip), worst),
-    'low',
-  );
-  const hosts = new Set(rows.map(({ agentId }) => agentId)).size;
+  const { hosts, kinds, latest } = await summaryOfTrips(tx, query, SHOWN_TRIPS);
+  const severity = kinds.reduce<Severity>((worst, kind) => worse(severityOf(kind), worst), 'low');
   const trips = [];
-  for (const { agentId: agent, trip } of rows.slice(0, SHOWN_TRIPS)) {
+  for (const { agentId: agent, trip } of latest) {
     const host = (await findAgent(tx, agent))?.name ?? agent;
     const told = `${describeBreach(trip.breach)}: ${describeOutcome(trip)}`;
     const { version: of, arm, decision, at: trippedAt } = trip;
     trips.push({ host, agent, version: of, arm, told, decision, trippedAt });
   }
-  const [latest] = trips;
+  const [last] = trips;
   const who = hosts === 1 ? 'a host' : `${hosts} hosts`;
-  const reason = `version ${version} was taken back by ${who}, last by ${latest?.host}: ${latest?.told}`;
+  const reason = `version ${version} was taken back by ${who}, last by ${last.host}: ${last.told}`;
   return { version, severity, reason, hosts, trips };
 }
 
+interface Kind {
+  readonly arm: Trip['arm'];
+  readonly outcome: Trip['outcome']['kind'];
+}
+
 /** Worst where nothing good answers. A pinned version is asked for by name only. */
-function severityOf({ arm, outcome }: Trip): Severity {
+function severityOf({ arm, outcome }: Kind): Severity {
   if (arm === 'pinned') return 'low';
-  return outcome.kind === 'reverted' ? 'high' : 'critical';
+  return outcome === 'reverted' ? 'high' : 'critical';
 }
 
 async function closeIfOver(tx: Transaction, open: AlertRow, now: number): Promise<void> {

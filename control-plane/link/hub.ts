@@ -281,6 +281,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
         socket.destroy();
         return;
       }
+      // Reset before it was looked at: nobody will answer, and from whom it came can't be told any more.
+      if (request.socket.remoteAddress === undefined) {
+        socket.destroy();
+        return;
+      }
       const source = deps.sourceOf?.(request) ?? null;
       const waitMs = admissionWait(source);
       if (waitMs > 0) {

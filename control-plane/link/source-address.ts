@@ -7,8 +7,7 @@ const GROUPS = 4;
  * What links are counted by: an IPv4 address, or the first 64 bits of an IPv6 address. Null: they are not counted, as from
  * this machine, where a proxy may be.
  */
-export function sourceOf(remote: string | undefined): string | null {
-  if (remote === undefined) return null;
+export function sourceOf(remote: string): string | null {
   const plain = remote.replace(/^::ffff:(?=\d+\.)/i, '');
   if (isIPv4(plain)) return plain.startsWith('127.') ? null : plain;
   const [address] = plain.split('%', 1);

@@ -35,13 +35,13 @@ export function driftAnswer(data: ReportData): Answer {
 
 /** One for each image or embedding that is watched as a whole. */
 function tensorSentences(tensors: readonly TensorReport[]): Html[] {
-  return tensors.map((tensor) => html`${tensorSentence(tensor)} `);
+  return tensors.map((tensor) => html` ${tensorSentence(tensor)}`);
 }
 
 export function tensorSentence({ name, verdict, rows, effect }: TensorReport): Html {
   switch (verdict) {
     case 'insufficient':
-      return html`Of tensor ${named(name)}, ${many(rows.current, 'row was', 'rows were')} looked at, and ${many(rows.reference, 'row')} of the baseline: a verdict needs ${MIN_ROWS} of each.`;
+      return html`Of tensor ${named(name)}, ${many(rows.current, 'row was', 'rows were')} looked at and finite, and ${many(rows.reference, 'row')} of the baseline: a verdict needs ${MIN_ROWS} of each.`;
     case 'ok':
       return html`Tensor ${named(name)} did not move by as much as matters (${distance(effect)}, as PSI).`;
     default:

@@ -51,8 +51,15 @@ export function qualitySection(data: ReportData): Html | null {
   </section>`;
 }
 
-function qualities({ features }: ReportData): readonly Quality[] {
-  return features
+/** A tensor by any of its measures: rows of another shape are missing in all, and such that are not finite are so in all. */
+function tensorFeatures({ tensors }: ReportData): readonly FeatureReport[] {
+  return tensors.flatMap(({ name, measures: [first] }) =>
+    first === undefined ? [] : [{ ...first, name, outOfRange: null }],
+  );
+}
+
+function qualities(data: ReportData): readonly Quality[] {
+  return [...data.features, ...tensorFeatures(data)]
     .map((feature): Quality => {
       const rates = [
         { name: 'missing', rate: feature.missing },

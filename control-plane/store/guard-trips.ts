@@ -1,4 +1,16 @@
-import { and, desc, eq, gte, inArray, isNull, lt, sql } from 'drizzle-orm';
+import {
+  and,
+  countDistinct,
+  desc,
+  eq,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  notInArray,
+  or,
+  sql,
+} from 'drizzle-orm';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { Trip } from '../../protocol/trip.ts';
 import type { Reader, Transaction } from './database.ts';
@@ -52,6 +64,51 @@ export async function tripsOf(
     .where(eq(guardTrips.deployment, deployment))
     .orderBy(desc(guardTrips.receivedAt), desc(guardTrips.id))
     .limit(limit);
+}
+
+/** Which trips an alert is about. */
+export interface TripQuery {
+  readonly deployment: string;
+  readonly manifest: string;
+  /** Trips of other versions that stood in for it count as well, but for these, which are wanted themselves; null: none. */
+  readonly exceptManifests: readonly string[] | null;
+  /** Older ones are of an earlier decision … */
+  readonly sinceMs: number;
+  /** … but these count whenever they came. */
+  readonly ids: readonly string[];
+}
+
+/** What these trips have in common, and the latest of them. A candidate's are its rollout's. */
+export async function summaryOfTrips(db: Reader, query: TripQuery, latest: number) {
+  const { deployment, manifest, exceptManifests, sinceMs, ids } = query;
+  const of = sql`${guardTrips.trip} ->> 'manifest'`;
+  const arm = sql<Trip['arm']>`${guardTrips.trip} ->> 'arm'`;
+  const outcome = sql<Trip['outcome']['kind']>`${guardTrips.trip} ->> '$.outcome.kind'`;
+  const stoodIn =
+    exceptManifests === null
+      ? undefined
+      : and(sql`${arm} = 'stable'`, notInArray(of, [...exceptManifests]));
+  const since = and(
+    gte(guardTrips.receivedAt, sinceMs),
+    sql`${arm} <> 'candidate'`,
+    or(sql`${of} = ${manifest}`, stoodIn),
+  );
+  const about = and(
+    eq(guardTrips.deployment, deployment),
+    or(inArray(guardTrips.id, [...ids]), since),
+  );
+  const [counted] = await db
+    .select({ hosts: countDistinct(guardTrips.agentId) })
+    .from(guardTrips)
+    .where(about);
+  const kinds = await db.selectDistinct({ arm, outcome }).from(guardTrips).where(about);
+  const rows = await db
+    .select()
+    .from(guardTrips)
+    .where(about)
+    .orderBy(desc(guardTrips.receivedAt), desc(guardTrips.id))
+    .limit(latest);
+  return { hosts: counted?.hosts ?? 0, kinds, latest: rows };
 }
 
 /**

@@ -10,6 +10,8 @@ type ImageLayout = Extract<TensorLayout, { kind: 'image' }>;
 /** Places that an image is read at, across and down. */
 const MOST_PLACES = 64;
 const CHANNELS: readonly number[] = [1, 3, 4];
+const FIRST = 'channels-first';
+const LAST = 'channels-last';
 
 /**
  * Where the channels of images lie, how finely they are read, and the darkest and brightest value of each channel. Throws
@@ -28,15 +30,15 @@ export function learnImageLayout(
   if (first === undefined) {
     throw new AgentError('configuration', `tensor "${spec.name}" holds no numbers: it is no image`);
   }
-  const order = orderOf(first.shape);
-  const [height, width, channels] = sizesOf(first.shape, order ?? 'channels-first');
-  const side = Math.min(MOST_PLACES, height, width);
-  if (order === null || side < 2) {
+  const order = imageOrderOf(first.shape);
+  if (order === null) {
     throw new AgentError(
       'configuration',
-      `tensor "${spec.name}" has the shape ${showShape(first.shape)}: images are [rows, channels, height, width], [rows, height, width, channels] or [rows, height, width], of ${CHANNELS.join(', ')} channels and at least 2 by 2 pixels`,
+      `tensor "${spec.name}" has the shape ${showShape(first.shape)}: images are [rows, channels, height, width], [rows, height, width, channels] or [rows, height, width], of ${CHANNELS.join(', ')} channels and at least 2 by 2 pixels; in the manifest, "tensors" takes "kind": "embedding" for anything else`,
     );
   }
+  const [height, width, channels] = sizesOf(first.shape, order);
+  const side = Math.min(MOST_PLACES, height, width);
   const low = new Array<number>(channels).fill(Infinity);
   const high = new Array<number>(channels).fill(-Infinity);
   const area = height * width;
@@ -48,12 +50,14 @@ export function learnImageLayout(
   return { kind: 'image', order, side, low, high };
 }
 
-/** By the dimension that is as many as images have channels; the first where both are. */
-function orderOf(shape: readonly number[]): ChannelOrder | null {
-  if (shape.length === 3) return 'channels-first';
-  if (shape.length !== 4) return null;
-  if (CHANNELS.includes(shape[1])) return 'channels-first';
-  return CHANNELS.includes(shape[3]) ? 'channels-last' : null;
+/**
+ * Where the channels of images of this shape lie: in the dimension that is as large as images have channels, the first where both
+ * are. Null: these are no images.
+ */
+export function imageOrderOf(shape: readonly number[]): ChannelOrder | null {
+  const order = shape.length === 3 || CHANNELS.includes(shape[1]) ? FIRST : LAST;
+  const [height, width, channels] = sizesOf(shape, order);
+  return CHANNELS.includes(channels) && Math.min(height, width) >= 2 ? order : null;
 }
 
 /** Takes what is finite in a batch into the range of its channel. */

@@ -14,7 +14,7 @@ import {
 import type { Tensor } from '../../engine/model/runtime.ts';
 import { FourierFeatures } from '../../engine/observe/tensor/fourier.ts';
 import { Projection } from '../../engine/observe/tensor/projection.ts';
-import { numbersOf } from '../../engine/observe/tensor/row-reader.ts';
+import { isWatchable, numbersOf } from '../../engine/observe/tensor/row-reader.ts';
 import { uniformFrom } from '../../engine/observe/tensor/uniform.ts';
 import { readerOf, TensorObserver } from '../../engine/observe/tensors.ts';
 import { AgentError } from '../../error.ts';
@@ -63,6 +63,13 @@ export function learnTensor(
   layout: TensorLayout,
   batches: readonly TensorBatch[],
 ): LearnedTensor {
+  const unread = datatypesOf(batches, spec).find((datatype) => !isWatchable(datatype));
+  if (unread !== undefined) {
+    throw new AgentError(
+      'configuration',
+      `tensor "${spec.name}" is ${unread}: only tensors of numbers of up to 32 bits, and FP64, can be watched as a whole`,
+    );
+  }
   const { learning, counting } = halves(batches, spec);
   const total = learning.length + counting.length;
   if (total < MIN_TENSOR_ROWS) {
@@ -94,6 +101,13 @@ export function learnTensor(
   const reference = emptyTensorSketch(tensorGridOf(watched));
   new TensorObserver([watched], 1).answered(counting, [reference]);
   return { watched, reference };
+}
+
+function datatypesOf(batches: readonly TensorBatch[], { side, name }: WatchedTensorSpec) {
+  return batches.flatMap(({ inputs, outputs }) => {
+    const tensor = (side === 'input' ? inputs : outputs).get(name);
+    return tensor === undefined ? [] : [tensor.datatype];
+  });
 }
 
 /** One row of a batch, as an answer of its own. */

@@ -42,8 +42,22 @@ const INPUT_SOURCES = ['data', 'parameters.binary_data_size', 'parameters.shared
  */
 export function parseInferHeader(json: Buffer, manifest: Manifest): InferHeader {
   const lifted = liftData(json, manifest);
-  const { id, inputs, outputs, parameters } =
-    lifted === null ? parseJson(json) : parseRest(lifted.json, json);
+  if (lifted === null) return parseHeader(json, manifest, null);
+  try {
+    return parseHeader(lifted.json, manifest, lifted.numbers);
+  } catch (cause) {
+    if (!(cause instanceof OipError)) throw cause;
+    // What is wrong is said of the request as it came, and in the words that a short one gets.
+    return parseHeader(json, manifest, null);
+  }
+}
+
+function parseHeader(
+  json: Buffer,
+  manifest: Manifest,
+  lifted: ReadonlyMap<number, LiftedNumbers> | null,
+): InferHeader {
+  const { id, inputs, outputs, parameters } = parseJson(json);
   // Clients that dump their objects whole send null for what is not set.
   if (id !== undefined && id !== null && typeof id !== 'string') {
     throw bad(`"id" must be a string, got ${typeof id}`);
@@ -52,7 +66,7 @@ export function parseInferHeader(json: Buffer, manifest: Manifest): InferHeader 
   const exact = new JsonScalars(json);
   const parsed: HeaderInput[] = [];
   for (let at = 0; at < inputs.length; at += 1) {
-    const numbers = lifted?.numbers.get(at) ?? null;
+    const numbers = lifted?.get(at) ?? null;
     const input = parseInput(inputs[at], manifest, numbers, () => exact.ofInput(at));
     const name = nameOf(input);
     if (parsed.some((other) => nameOf(other) === name)) throw bad(`input "${name}" is given twice`);
@@ -101,15 +115,6 @@ function parseJson(body: Buffer): Record<string, unknown> {
     throw bad('the body must be a JSON object with "inputs"');
   }
   return value as Record<string, unknown>;
-}
-
-/** What is left of a request when its numbers are lifted; what is wrong with it is said of the request as it came. */
-function parseRest(rest: Buffer, request: Buffer): Record<string, unknown> {
-  try {
-    return parseJson(rest);
-  } catch {
-    return parseJson(request);
-  }
 }
 
 /** `numbers`: its data, if they were lifted out; `exact`: the text of its data, value by value. */
@@ -163,27 +168,15 @@ function jsonValues(
   }
 }
 
+/** Throws 'bad_request' where they are not of the shape; its words are never sent. */
 function liftedValues(
   { values, shape: nesting }: LiftedNumbers,
   shape: readonly number[],
   { name }: TensorSpec,
 ): TensorData {
-  if (nesting.length > 1 && !sameShape(nesting, shape)) {
-    throw bad(
-      `input "${name}" is nested as ${showShape(nesting)}; its shape says ${showShape(shape)}`,
-    );
-  }
-  const expected = elementCount(shape);
-  if (values.length !== expected) {
-    throw bad(
-      `input "${name}" has ${values.length} values; its shape ${showShape(shape)} holds ${expected}`,
-    );
-  }
-  return values;
-}
-
-function sameShape(one: readonly number[], other: readonly number[]): boolean {
-  return one.length === other.length && one.every((size, at) => size === other[at]);
+  const nested = nesting.length === 1 || nesting.join() === shape.join();
+  if (nested && values.length === elementCount(shape)) return values;
+  throw bad(`input "${name}" holds ${showShape(nesting)}; its shape says ${showShape(shape)}`);
 }
 
 /** `parameters.binary_data_size` of an input, if it is given and nothing else is. */

@@ -64,7 +64,7 @@ function dataSpans(json: Buffer): Span[] | null {
   const input = (index: number) => (name: string, start: number) => {
     if (name !== 'data' || json[start] !== OPEN_ARRAY) return endOfValue(json, start);
     const numbers = readJsonFloats(json, start);
-    if (numbers === null) return endOfValue(json, start);
+    if (numbers === null) return endOfArray(json, start);
     const { values, shape, end } = numbers;
     spans.push({ index, start, end, values, shape });
     return end;
@@ -81,6 +81,12 @@ function dataSpans(json: Buffer): Span[] | null {
       : endOfValue(json, at),
   );
   return end === -1 ? null : spans;
+}
+
+/** -1 where another bracket closes it: what looks for the end of such arrays again and again takes hours for a long text. */
+function endOfArray(json: Buffer, start: number): number {
+  const end = endOfValue(json, start);
+  return json[end - 1] === CLOSE_ARRAY ? end : -1;
 }
 
 /** Visits the members of the object at `start`, each visitor returning the offset after its value or -1; so does this. */

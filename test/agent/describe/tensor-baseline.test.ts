@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { inferWatchedTensors } from '../../../agent/describe/infer-manifest.ts';
 import { type NpyArray, parseNpy } from '../../../agent/describe/npy.ts';
+import { learnTensor } from '../../../agent/describe/tensor/learn-tensor.ts';
 import { tensorBaseline } from '../../../agent/describe/tensor-baseline.ts';
 import type { ManifestDraft } from '../../../protocol/manifest.ts';
 import { compareTensor } from '../../../protocol/statistics/tensor-drift.ts';
@@ -86,8 +88,33 @@ describe('a baseline of images', () => {
   });
 
   test.each([
+    ['two channels', [225, 2, 16, 16]],
+    ['a single line of numbers', [900, 1, 128]],
+  ])('of %s is taken for embeddings, and refused as images', async (_, shape) => {
+    const array = { ...images(150), shape };
+    const { profile } = await profileOf(array);
+    expect(profile.tensors?.[0]).toMatchObject({ kind: 'embedding' });
+    const tensors = [{ name: 'x', side: 'input' as const, kind: 'image' as const }];
+    await expect(profileOf(array, { tensors })).rejects.toThrow('"kind": "embedding"');
+  });
+
+  test('of codes is not watched unless told to, and then says why it cannot', () => {
+    const x = { name: 'x', datatype: 'INT64' as const, shape: [-1, 4] };
+    const info = { inputs: [x], outputs: [] };
+    const array = { datatype: 'INT64' as const, shape: [400, 4] };
+    const { described, warnings } = inferWatchedTensors(info, {}, array);
+    expect(described.tensors).toBeUndefined();
+    expect(warnings).toContainEqual(
+      expect.stringContaining('"x" is not watched: elements of INT64'),
+    );
+    const spec = { name: 'x', side: 'input' as const, kind: 'embedding' as const };
+    const inputs = new Map([['x', { ...x, shape: [1, 4], data: new BigInt64Array(4) }]]);
+    const batches = Array.from({ length: 200 }, () => ({ inputs, outputs: new Map(), rows: 1 }));
+    expect(() => learnTensor(spec, { kind: 'vector', elements: 4 }, batches)).toThrow('is INT64');
+  });
+
+  test.each([
     ['fewer than a hundred', images(99), undefined, 'at least 100'],
-    ['two channels', { ...images(150), shape: [225, 2, 16, 16] }, undefined, 'of 1, 3, 4 channels'],
     ['another size than the model takes', images(120), [3, 8, 8], 'has the shape [120,3,16,16]'],
     ['no rows', { ...images(0), shape: [0, 3, 16, 16] }, undefined, 'has no rows'],
   ])('is refused with %s', async (_, array, shape, words) => {

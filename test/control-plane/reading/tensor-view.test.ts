@@ -48,6 +48,19 @@ describe('images of a period against their baseline', () => {
     expect([verdict, tensors?.[0].verdict]).toEqual(['insufficient', 'insufficient']);
   });
 
+  test('that are not numbers are bad data, not no traffic', async () => {
+    const some = images(400);
+    const data = new Float32Array(some.data.length).fill(Number.NaN);
+    const { tensors } = await period({ ...some, data });
+    const shown = (tensors ?? []).map((one) => ({
+      ...one,
+      measures: one.measures.map((each) => ({ ...each, reason: null, plot: null, points: [] })),
+    }));
+    const page = renderReport(reportData({ features: [], tensors: shown }));
+    expect(page).toContain('Something is wrong');
+    expect(page).toContain('not a finite number 100');
+  });
+
   test('are what the page says of a version without columns: never that nothing is wrong', async () => {
     const { tensors } = await period(images(400, { fog: 0.6 }));
     const shown = (tensors ?? []).map((one) => ({
