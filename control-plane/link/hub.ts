@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
-import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
+import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
@@ -18,12 +18,16 @@ import { keepWindows } from '../merge/retention.ts';
 import type { Place } from '../residency/residency.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
-import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
+import {
+  DESIRED_LIFE_MS,
+  type OnPublished,
+  Publisher,
+  type SignedDocument,
+} from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
-import { type DesiredRow, envelopeOf } from '../store/desired.ts';
 import type { Trust } from '../trust/trust.ts';
 import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
@@ -85,10 +89,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
 
   const roster = new Roster((agent) => publisher.inForce(agent));
   const place = deps.jurisdiction ?? null;
-  const onPublished: OnPublished = (rows, generation, requestedAt) => {
+  const onPublished: OnPublished = (documents, generation, requestedAt) => {
     roster.start(generation, requestedAt);
-    for (const row of rows) {
-      sessions.get(row.agentId)?.desire(row.generation, () => desiredMessage(row, trust));
+    for (const document of documents) {
+      const { agentId, generation } = document;
+      sessions.get(agentId)?.desire(generation, () => desiredMessage(document, trust));
     }
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
@@ -280,14 +285,8 @@ function turnAway(socket: Duplex, waitMs: number): void {
   );
 }
 
-function desiredMessage(row: DesiredRow, trust: Trust): DesiredMessage {
-  const { deployments } = JSON.parse(new TextDecoder().decode(row.payload)) as DesiredState;
-  const manifests = deployments.flatMap(({ arms }) => arms.map(({ manifest }) => manifest));
-  return {
-    kind: 'desired',
-    envelope: envelopeOf(row),
-    releases: trust.releasesOf(manifests),
-  };
+function desiredMessage({ content, envelope }: SignedDocument, trust: Trust): DesiredMessage {
+  return { kind: 'desired', envelope, releases: trust.releasesOf(content.manifests) };
 }
 
 function itemOf(agentId: AgentId, telemetry: TelemetryMessage) {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   BATCH_OF,
   type BatchedDomain,
@@ -64,5 +64,5 @@ function pathOf(levels: readonly Uint8Array[][], index: number): Uint8Array {
 }
 
 function sha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(bytes).digest());
+  return hash('sha256', bytes, 'buffer');
 }
