@@ -11,6 +11,7 @@ import { DesiredGate } from '../rollout/desired-gate.ts';
 import { DesiredStore } from '../rollout/desired-store.ts';
 import type { Faults } from './config.ts';
 import { FaultySocket } from './faulty-socket.ts';
+import type { LateChecks } from './late-checks.ts';
 import type { Versions } from './versions.ts';
 
 /** An outbox of this size holds hours of windows, and a process of 10,000 agents has room for them. */
@@ -24,6 +25,7 @@ export interface VirtualAgentOptions {
   readonly labels: Record<string, string>;
   readonly faults: Faults;
   readonly versions: Versions;
+  readonly checks: LateChecks;
   readonly random: () => number;
   /** A document has come in, and was not looked at yet. */
   onTold(): void;
@@ -99,7 +101,8 @@ export class VirtualAgent {
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => {
         this.#options.onTold();
-        this.#accept(message, gate).catch((error: unknown) => this.#failed(error));
+        if (this.#options.checks.putOff(() => this.#check(message, gate))) this.#believe(message);
+        else this.#accept(message, gate).catch((error: unknown) => this.#failed(error));
       },
       onCommand: async () => ({ ok: false, code: 'failed', message: 'a simulated agent' }),
       onToken: (token) => {
@@ -137,6 +140,23 @@ export class VirtualAgent {
     this.#desired = taken.accepted.desired;
     this.#report();
     this.#watchClock();
+  }
+
+  /** Says that it serves what it was told, and looks at the signature later. */
+  #believe({ envelope }: DesiredMessage): void {
+    const told = JSON.parse(new TextDecoder().decode(envelope.payload)) as DesiredState;
+    if (told.generation <= (this.#desired?.generation ?? 0)) return;
+    this.#desired = told;
+    this.#report();
+  }
+
+  async #check(message: DesiredMessage, gate: DesiredGate): Promise<void> {
+    try {
+      await (await gate.take(message))?.saved;
+      this.#watchClock();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #report(): void {
