@@ -89,8 +89,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
 
   const roster = new Roster((agent) => publisher.inForce(agent));
   const place = deps.jurisdiction ?? null;
-  const onPublished: OnPublished = (documents, generation, requestedAt) => {
-    roster.start(generation, requestedAt);
+  const onPublished: OnPublished = ({ documents, generation, requestedAtMs }) => {
+    if (requestedAtMs !== null) roster.start(generation, requestedAtMs);
     for (const document of documents) {
       const { agentId, generation } = document;
       sessions.get(agentId)?.desire(generation, () => desiredMessage(document, trust));

@@ -77,7 +77,9 @@ export class Reports {
       });
       for (const [agent, trips] of known) this.#trips.recorded(agent, trips);
       for (const { agent, report, receivedAt } of batch) {
-        this.#refusals.set(agent, new Set(refusalsIn(report).keys()));
+        const refused = refusalsIn(report);
+        if (refused.size === 0) this.#refusals.delete(agent);
+        else this.#refusals.set(agent, new Set(refused.keys()));
         this.#deps.roster.note(agent, report, receivedAt);
       }
       this.#deps.driver.onReport();

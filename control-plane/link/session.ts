@@ -178,8 +178,8 @@ export class Session {
   approved(): void {
     const before = this.#state;
     if (before.kind !== 'pending') return;
-    const { agent, boot } = before;
-    this.#step({ kind: 'accepted', agent, boot }, '');
+    const { agent } = before;
+    this.#step({ kind: 'accepted', agent }, '');
     this.#run('hello', this.#deps.onJoined(this, agent));
   }
 
@@ -249,11 +249,10 @@ export class Session {
       return;
     }
     const { agent } = admission;
-    const { boot } = hello;
     this.#protocol = Math.min(hello.protocol, PROTOCOL_VERSION);
     this.#held = hello.generation;
     const kind = admission.kind === 'pending' ? 'held' : 'accepted';
-    const state = this.#step({ kind, agent, boot }, '');
+    const state = this.#step({ kind, agent }, '');
     clearTimeout(this.#helloTimer);
     if (state.kind === 'pending') await this.#deps.onHeld(this, agent);
     else if (state.kind === 'joined') await this.#deps.onJoined(this, agent);

@@ -11,6 +11,8 @@ import { PerHostRate } from './per-host-rate.ts';
 export const MAX_TRIPS_PER_HOUR = 60;
 const HOUR_MS = 3_600_000;
 
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * What guards of hosts took back, into the record once each. A host speaks only for deployments that it was ever given, and
  * its ids are its own: what it says takes nothing from another's.
@@ -28,6 +30,7 @@ export class TripRecorder {
     now: number,
   ): Promise<ReadonlySet<string>> {
     const trips = report.trips ?? [];
+    if (trips.length === 0) return NONE;
     const before = this.#known.get(agent);
     const known = new Set(trips.map(({ id }) => id).filter((id) => before?.has(id)));
     // A host brings a trip for as long as it has it: one whose time is over, by the host's own clock, is not to come back.
@@ -49,7 +52,8 @@ export class TripRecorder {
 
   /** What `record` said is in the database. */
   recorded(agent: AgentId, trips: ReadonlySet<string>): void {
-    this.#known.set(agent, trips);
+    if (trips.size === 0) this.#known.delete(agent);
+    else this.#known.set(agent, trips);
   }
 }
 

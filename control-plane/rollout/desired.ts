@@ -159,13 +159,31 @@ export function contentOf(deployments: readonly DesiredDeployment[]): DocumentCo
  *
  * @param deployments JSON, as `contentOf` makes it
  */
-export function documentBytes(
+export function documentBytes(stamp: DocumentStamp, deployments: string): Uint8Array {
+  return encoder.encode(documentText(stamp, deployments));
+}
+
+/** Of many documents, one behind the other in one piece of memory: a piece for each would be scattered and kept by the thousand. */
+export function documentsBytes(
+  documents: readonly { readonly stamp: DocumentStamp; readonly deployments: string }[],
+): Uint8Array[] {
+  const texts = documents.map(({ stamp, deployments }) => documentText(stamp, deployments));
+  const all = encoder.encode(texts.join(''));
+  let end = 0;
+  return texts.map((text) => {
+    const begin = end;
+    end += Buffer.byteLength(text);
+    return all.subarray(begin, end);
+  });
+}
+
+function documentText(
   { agentId, generation, issuedAt, expiresAt }: DocumentStamp,
   deployments: string,
-): Uint8Array {
+): string {
   const times = `"issuedAt":${issuedAt},"expiresAt":${expiresAt}`;
   const head = `{"agent":${JSON.stringify(agentId)},"generation":${generation},${times}`;
-  return encoder.encode(`${head},"deployments":${deployments}}`);
+  return `${head},"deployments":${deployments}}`;
 }
 
 export interface DocumentStamp {

@@ -14,7 +14,7 @@ import {
   hostsInService,
   putDesired,
 } from '../store/desired.ts';
-import { type DocumentContent, documentBytes, readContent } from './desired.ts';
+import { type DocumentContent, documentBytes, documentsBytes, readContent } from './desired.ts';
 import { fleetPlan, shortestOf } from './fleet-plan.ts';
 import { sealDesired } from './sign-batch.ts';
 
@@ -47,12 +47,16 @@ export interface SignedDocument {
   readonly envelope: Envelope;
 }
 
+/** What a change has put in force. */
+export interface Published {
+  readonly documents: readonly SignedDocument[];
+  readonly generation: number;
+  /** What time-to-revert is measured from; null: one host alone has got what others had before. */
+  readonly requestedAtMs: number | null;
+}
+
 /** Told of new documents after the commit and before the first byte leaves. */
-export type OnPublished = (
-  documents: readonly SignedDocument[],
-  generation: number,
-  now: number,
-) => void;
+export type OnPublished = (published: Published) => void;
 
 /**
  * Turns the database into signed documents. A change and the documents that follow from it are one
@@ -120,7 +124,9 @@ export class Publisher {
     for (const { agentId, generation } of documents) {
       this.#inForce.set(agentId, { generation, requestedAtMs: now });
     }
-    if (documents.length > 0) this.#onPublished(documents, change.generation, now);
+    const requestedAtMs = only === null ? now : null;
+    const { generation } = change;
+    if (documents.length > 0) this.#onPublished({ documents, generation, requestedAtMs });
     return change;
   }
 
@@ -190,8 +196,11 @@ export class Publisher {
   /** One signature for all who can read batches, and one each for older agents. In the order of the drafts. */
   async #sign(drafts: readonly Draft[], now: number): Promise<SignedDocument[]> {
     const times = { issuedAt: now, expiresAt: now + DESIRED_LIFE_MS };
-    const payloads = drafts.map(({ host, generation, content }) =>
-      documentBytes({ agentId: host.id, generation, ...times }, content.deployments),
+    const payloads = documentsBytes(
+      drafts.map(({ host, generation, content }) => ({
+        stamp: { agentId: host.id, generation, ...times },
+        deployments: content.deployments,
+      })),
     );
     const batched = drafts.map(({ host }) => host.protocol >= BATCHES_SINCE);
     const together = await sealDesired(

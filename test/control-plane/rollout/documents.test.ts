@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putDeployment } from '../../../control-plane/registry/deployments.ts';
-import { contentOf, documentBytes } from '../../../control-plane/rollout/desired.ts';
+import {
+  contentOf,
+  documentBytes,
+  documentsBytes,
+} from '../../../control-plane/rollout/desired.ts';
 import { desiredContents } from '../../../control-plane/store/schema.ts';
 import { type DesiredDeployment, desiredStateSchema } from '../../../protocol/desired.ts';
 import { ControlFixture } from '../../support/control-fixture.ts';
@@ -36,6 +40,20 @@ describe('the bytes of a document', () => {
         const { agentId: agent, ...rest } = stamp;
         const read = desiredStateSchema.parse(JSON.parse(textOf(bytes)));
         expect(read).toEqual({ agent, ...rest, deployments: [loans] });
+      }),
+    );
+  });
+
+  it('are the same for one and for many', () => {
+    const texts = fc.array(fc.string({ unit: 'binary' }).map((text) => JSON.stringify([text])));
+    fc.assert(
+      fc.property(texts, (contents) => {
+        const documents = contents.map((deployments, at) => ({
+          stamp: { agentId: 'agt_1', generation: at + 1, issuedAt: 8, expiresAt: 9 },
+          deployments,
+        }));
+        const alone = documents.map(({ stamp, deployments }) => documentBytes(stamp, deployments));
+        expect(documentsBytes(documents).map(textOf)).toEqual(alone.map(textOf));
       }),
     );
   });
