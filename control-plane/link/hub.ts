@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
-import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
@@ -18,12 +17,7 @@ import { keepWindows } from '../merge/retention.ts';
 import type { Place } from '../residency/residency.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
-import {
-  DESIRED_LIFE_MS,
-  type OnPublished,
-  Publisher,
-  type SignedDocument,
-} from '../rollout/publisher.ts';
+import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
@@ -33,6 +27,7 @@ import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
+import { DocumentFrames } from './document-frames.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { HostDesk } from './host-desk.ts';
 import { LeaseDesk } from './lease-desk.ts';
@@ -91,9 +86,10 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const place = deps.jurisdiction ?? null;
   const onPublished: OnPublished = ({ documents, generation, requestedAtMs }) => {
     if (requestedAtMs !== null) roster.start(generation, requestedAtMs);
+    const frames = new DocumentFrames(trust);
     for (const document of documents) {
       const { agentId, generation } = document;
-      sessions.get(agentId)?.desire(generation, () => desiredMessage(document, trust));
+      sessions.get(agentId)?.desire(generation, () => frames.of(document));
     }
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
@@ -201,7 +197,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     }
     const document = await publisher.current(agent);
     if (document !== null) {
-      session.desire(document.generation, () => desiredMessage(document, trust));
+      session.desire(document.generation, () => new DocumentFrames(trust).of(document));
     }
     await leases.greet(agent, session);
     fleet.wake();
@@ -283,10 +279,6 @@ function turnAway(socket: Duplex, waitMs: number): void {
   socket.end(
     `HTTP/1.1 503 Service Unavailable\r\nRetry-After: ${seconds}\r\n${RETRY_AFTER_MS_HEADER}: ${waitMs}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
   );
-}
-
-function desiredMessage({ content, envelope }: SignedDocument, trust: Trust): DesiredMessage {
-  return { kind: 'desired', envelope, releases: trust.releasesOf(content.manifests) };
 }
 
 function itemOf(agentId: AgentId, telemetry: TelemetryMessage) {
