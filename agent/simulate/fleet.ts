@@ -111,8 +111,8 @@ export class SimulatedFleet {
   }
 
   /**
-   * From now on, how long each agent takes until it has said that it serves what is asked for by `ask`. Documents are
-   * verified when all have said so.
+   * From now on, how long each agent takes until it has said that it serves what is asked for by `ask`. Documents are parsed
+   * and verified when all have said so.
    */
   async measure(
     ask: () => Promise<number>,

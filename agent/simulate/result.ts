@@ -23,8 +23,8 @@ export interface Rollback extends Spread {
   /** When their reports had come to the control plane: from request to acknowledgement, by its clock, in whole milliseconds. */
   readonly acknowledged: Spread;
   /**
-   * Documents whose signature was verified after their agent had answered, as here all are: hosts verify at the same time
-   * and take about a millisecond for it, and thousands in one process would be timed with the work of all others.
+   * Documents that were parsed against their schema, verified and kept after their agent had answered, as here all are:
+   * hosts do it at the same time and take about a millisecond for it (`late-checks.ts`).
    */
   readonly verifiedLate: number;
 }

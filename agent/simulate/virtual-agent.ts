@@ -11,7 +11,7 @@ import { DesiredGate } from '../rollout/desired-gate.ts';
 import { DesiredStore } from '../rollout/desired-store.ts';
 import type { Faults } from './config.ts';
 import { FaultySocket } from './faulty-socket.ts';
-import type { LateChecks } from './late-checks.ts';
+import { type LateChecks, readUnverified } from './late-checks.ts';
 import type { Versions } from './versions.ts';
 
 /** An outbox of this size holds hours of windows, and a process of 10,000 agents has room for them. */
@@ -44,6 +44,8 @@ export class VirtualAgent {
   #desired: DesiredState | null = null;
   #timers: NodeJS.Timeout[] = [];
   #cutting: Promise<void> = Promise.resolve();
+  /** A document was taken or refused. */
+  #checked: () => void = () => undefined;
   /** Of the starts before this one. */
   #producedBefore = 0;
   #lostBefore = 0;
@@ -101,8 +103,9 @@ export class VirtualAgent {
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => {
         this.#options.onTold();
-        if (this.#options.checks.putOff(() => this.#check(message, gate))) this.#believe(message);
-        else this.#accept(message, gate).catch((error: unknown) => this.#failed(error));
+        this.#accept(message, gate)
+          .catch((error: unknown) => this.#failed(error))
+          .finally(() => this.#checked());
       },
       onCommand: async () => ({ ok: false, code: 'failed', message: 'a simulated agent' }),
       onToken: (token) => {
@@ -117,7 +120,8 @@ export class VirtualAgent {
       now: () => this.#now(),
       connect: (url, options) => {
         const { faults, random } = this.#options;
-        const socket = new FaultySocket(url, options, faults, random);
+        const early = (frame: Uint8Array, deliver: () => void) => this.#answer(frame, deliver);
+        const socket = new FaultySocket(url, options, faults, random, early);
         this.#sockets = [socket];
         return socket;
       },
@@ -142,21 +146,24 @@ export class VirtualAgent {
     this.#watchClock();
   }
 
-  /** Says that it serves what it was told, and looks at the signature later. */
-  #believe({ envelope }: DesiredMessage): void {
-    const told = JSON.parse(new TextDecoder().decode(envelope.payload)) as DesiredState;
-    if (told.generation <= (this.#desired?.generation ?? 0)) return;
-    this.#desired = told;
-    this.#report();
-  }
-
-  async #check(message: DesiredMessage, gate: DesiredGate): Promise<void> {
-    try {
-      await (await gate.take(message))?.saved;
-      this.#watchClock();
-    } catch (error) {
-      this.#failed(error);
+  /** While answers are timed: says that it serves what it is told, and has the frame delivered later. */
+  #answer(frame: Uint8Array, deliver: () => void): boolean {
+    const { checks, onTold } = this.#options;
+    const told = checks.isHolding && this.online ? readUnverified(frame) : null;
+    if (told === null) return false;
+    onTold();
+    checks.putOff(
+      () =>
+        new Promise((resolve) => {
+          this.#checked = resolve;
+          deliver();
+        }),
+    );
+    if (told.generation > (this.#desired?.generation ?? 0)) {
+      this.#desired = told;
+      this.#report();
     }
+    return true;
   }
 
   #report(): void {
