@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { realDisk } from '../store/disk.ts';
 import type { SimulationConfig } from './config.ts';
 import type { ControlApi } from './control-api.ts';
+import { fewFiles } from './few-files.ts';
 import { LateChecks } from './late-checks.ts';
 import { seededRandom } from './random.ts';
 import { Versions } from './versions.ts';
@@ -52,11 +54,12 @@ export class SimulatedFleet {
     }
     const versions = new Versions(api, rows, seededRandom(seed));
     const checks = new LateChecks();
+    const disk = fewFiles(realDisk);
     const make = (fleet: SimulatedFleet) =>
       tokens.map(
         (joinToken, at) =>
           new VirtualAgent({
-            ...{ controlUrl, faults, versions, checks, labels: {}, joinToken },
+            ...{ controlUrl, faults, versions, checks, disk, labels: {}, joinToken },
             folder: join(folder, String(at)),
             name: `sim-${label}-${at}`,
             random: seededRandom(seed + 1 + at),

@@ -9,6 +9,7 @@ import { Outbox } from '../link/outbox.ts';
 import { TrustStore } from '../link/trust-store.ts';
 import { DesiredGate } from '../rollout/desired-gate.ts';
 import { DesiredStore } from '../rollout/desired-store.ts';
+import type { Disk } from '../store/disk.ts';
 import type { Faults } from './config.ts';
 import { FaultySocket } from './faulty-socket.ts';
 import { type LateChecks, readUnverified } from './late-checks.ts';
@@ -26,6 +27,7 @@ export interface VirtualAgentOptions {
   readonly faults: Faults;
   readonly versions: Versions;
   readonly checks: LateChecks;
+  readonly disk: Disk;
   readonly random: () => number;
   /** A document has come in, and was not looked at yet. */
   onTold(): void;
@@ -89,6 +91,7 @@ export class VirtualAgent {
       folder: join(folder, 'outbox'),
       boot,
       maxBytes: OUTBOX_BYTES,
+      disk: this.#options.disk,
     });
     const link = new Link({
       controlUrl,
