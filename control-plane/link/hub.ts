@@ -15,6 +15,7 @@ import { onControlClock } from '../merge/control-clock.ts';
 import { Ingest } from '../merge/ingest.ts';
 import { keepWindows } from '../merge/retention.ts';
 import type { Place } from '../residency/residency.ts';
+import { Arrivals } from '../rollout/arrivals.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
 import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
@@ -93,6 +94,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     }
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
+  const arrivals = new Arrivals(publisher, now);
   const watch: Watch = new Watch({
     store,
     shapeOf,
@@ -183,8 +185,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     const row = await findAgent(store.read, agent);
     if (row !== null) roster.add(row);
     await greet(session, agent);
-    // A new host has no document yet, an old one may have missed a change of its own labels.
-    await publisher.change(now(), async () => undefined, undefined, { agent, held: session.held });
+    await arrivals.take(agent, session.held);
     // It may have gone while its document was made.
     if (session.agent !== agent) return;
     sessions.join(agent, session);

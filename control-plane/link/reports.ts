@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { EventMessage } from '../../protocol/telemetry.ts';
@@ -15,6 +16,11 @@ export const MAX_EVENTS_PER_MINUTE = 60;
 
 /** Reports of one transaction. */
 const MAX_BATCH = 1_000;
+/**
+ * How long those that came while others were written wait for company. A single report waits for nothing; after a rollback
+ * thousands come within a second, and each commit would hold up the reading of the rest.
+ */
+const BATCH_WAIT_MS = 20;
 
 interface Waiting extends ReceivedReport {
   resolve(): void;
@@ -56,7 +62,11 @@ export class Reports {
 
   async #drain(): Promise<void> {
     this.#busy = true;
-    while (this.#waiting.length > 0) await this.#takeSome();
+    while (this.#waiting.length > 0) {
+      await this.#takeSome();
+      const left = this.#waiting.length;
+      if (left > 0 && left < MAX_BATCH) await setTimeout(BATCH_WAIT_MS);
+    }
     this.#busy = false;
   }
 

@@ -51,7 +51,7 @@ export interface SignedDocument {
 export interface Published {
   readonly documents: readonly SignedDocument[];
   readonly generation: number;
-  /** What time-to-revert is measured from; null: one host alone has got what others had before. */
+  /** What time-to-revert is measured from; null: single hosts have got what others had before. */
   readonly requestedAtMs: number | null;
 }
 
@@ -102,13 +102,13 @@ export class Publisher {
    * transaction; then pushes.
    *
    * @param now when the change was asked for: what time-to-revert is measured from
-   * @param only one host's document, when nothing else can have changed
+   * @param only documents of these hosts, when no other can have changed
    */
   async change<T>(
     now: number,
     work: (tx: Transaction) => Promise<T>,
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
-    only: OneHost | null = null,
+    only: readonly OneHost[] | null = null,
   ): Promise<Change<T>> {
     const decide = async (tx: Transaction) => {
       const result = await work(tx);
@@ -147,14 +147,18 @@ export class Publisher {
   async #documents(
     tx: Transaction,
     now: number,
-    only: OneHost | null,
+    only: readonly OneHost[] | null,
   ): Promise<{ documents: SignedDocument[]; shortestLeaseMs: number | null }> {
     const plan = await fleetPlan(tx, this.#place);
     const { shortestLeaseMs } = plan;
     const changed: Omit<Draft, 'generation'>[] = [];
-    for (const host of await hostsInService(tx, only?.agent ?? null)) {
+    const held = new Map<AgentId, number>();
+    for (const { agent, held: generation } of only ?? []) {
+      held.set(agent, Math.max(generation, held.get(agent) ?? 0));
+    }
+    for (const host of await hostsInService(tx, only === null ? null : [...held.keys()])) {
       const content = plan.contentFor(host);
-      if (!this.#holds(host, content, now, only?.held ?? 0)) changed.push({ host, content });
+      if (!this.#holds(host, content, now, held.get(host.id) ?? 0)) changed.push({ host, content });
     }
     if (changed.length === 0) return { documents: [], shortestLeaseMs };
     const first = await nextGenerations(tx, changed.length);

@@ -88,15 +88,20 @@ type HostTuple = [AgentId, string, string | null, number, number, ...StampTuple]
 type StampTuple = [number, string, string, number] | [null, null, null, null];
 
 /**
- * Hosts in service, or the one that is asked for. They come as one JSON text: read row by row through driver and query
+ * Hosts in service, or those of them that are asked for. They come as one JSON text: read row by row through driver and query
  * builder, a fleet takes fifteen times as long.
  */
-export async function hostsInService(db: Reader, only: AgentId | null): Promise<HostInService[]> {
+export async function hostsInService(
+  db: Reader,
+  only: readonly AgentId[] | null,
+): Promise<HostInService[]> {
+  const ids = only === null ? null : JSON.stringify(only);
+  const asked = ids === null ? sql`` : sql`and a.id in (select value from json_each(${ids}))`;
   const { rows } = await db.run(sql`
     select json_group_array(json_array(a.id, a.labels, a.jurisdiction, a.joined_at, a.protocol,
       d.generation, d.content_hash, d.key_id, d.issued_at)) as hosts
     from ${agents} as a left join ${desired} as d on d.agent_id = a.id
-    where a.approved_at is not null and a.revoked_at is null ${only === null ? sql`` : sql`and a.id = ${only}`}`);
+    where a.approved_at is not null and a.revoked_at is null ${asked}`);
   const hosts = JSON.parse(String(rows[0]?.hosts)) as HostTuple[];
   const parsed = new Map<string, Labels>();
   return hosts.map(([id, labelsText, jurisdiction, joinedAt, protocol, ...stamp]) => {
