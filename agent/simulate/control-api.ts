@@ -90,7 +90,12 @@ export class ControlApi {
   async #fetch(method: string, path: string, body: unknown, token: string): Promise<Response> {
     const answer = await fetch(new URL(path, this.#base), {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        // A process that is busy with thousands of agents would send on connections that were closed meanwhile.
+        connection: 'close',
+      },
       body: body === null ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
