@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Session, Tensor } from '../agent/engine/model/runtime.ts';
 import { createNodeRuntime, type NodeRuntime } from '../agent/engine/model/runtime-node.ts';
+import { BenchChild } from './support/child.ts';
 import { CONV_SHAPE, convModel, imageModel, TINY_FEATURES, tinyModel } from './support/models.ts';
 import { machineLine, quartiles, showQuartiles, table } from './support/report.ts';
+import type { RunLoopCommand, RunLoopResult, RunLoopSetup } from './support/run-loop.ts';
 
 const QUESTION = 'What does a worker thread cost per call, and what do two of them give?';
 
@@ -13,13 +15,16 @@ const TINY_WINDOW_MS = 150;
 /** A window holds some twenty calls of the convolution. */
 const CONV_WINDOW_MS = 400;
 
+/** How long the neighbour computes: as long as the rounds beside it take. */
+const SHARED_MS = 2 * (ROUNDS + 1) * CONV_WINDOW_MS;
+
 type Inputs = ReadonlyMap<string, Tensor>;
 
 interface Contender {
   readonly name: string;
-  readonly session: Session;
-  /** Calls kept on their way. */
-  readonly concurrency: number;
+  /** Calls per second over one window. */
+  rate(ms: number): Promise<number>;
+  release(): Promise<void>;
 }
 
 function inputOf(shape: readonly number[]): Inputs {
@@ -28,31 +33,50 @@ function inputOf(shape: readonly number[]): Inputs {
   return new Map([['x', { datatype: 'FP32', shape, data }]]);
 }
 
-/** Calls per second over one window. */
-async function rate({ session, concurrency }: Contender, x: Inputs, ms: number): Promise<number> {
-  const start = performance.now();
-  let calls = 0;
-  const caller = async () => {
-    while (performance.now() - start < ms) {
-      if (session.runSync === undefined) await session.run(x);
-      else session.runSync(x);
-      calls += 1;
-    }
+/** `concurrency`: calls kept on their way. */
+function called(name: string, session: Session, x: Inputs, concurrency: number): Contender {
+  const rate = async (ms: number) => {
+    const start = performance.now();
+    let calls = 0;
+    const caller = async () => {
+      while (performance.now() - start < ms) {
+        if (session.runSync === undefined) await session.run(x);
+        else session.runSync(x);
+        calls += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, caller));
+    return (calls * 1000) / (performance.now() - start);
   };
-  await Promise.all(Array.from({ length: concurrency }, caller));
-  return (calls * 1000) / (performance.now() - start);
+  return { name, rate, release: () => session.release() };
+}
+
+/** Processes that share nothing, each calling a session of its own: what the machine has to give. */
+async function processes(name: string, setup: RunLoopSetup, count: number): Promise<Contender> {
+  const args = [JSON.stringify(setup)];
+  const loops = await Promise.all(
+    Array.from({ length: count }, () =>
+      BenchChild.start<RunLoopCommand, RunLoopResult>('run-loop.js', null, args),
+    ),
+  );
+  return {
+    name,
+    rate: async (durationMs) => {
+      const results = await Promise.all(loops.map(({ child }) => child.ask({ durationMs })));
+      return results.reduce((sum, { perSecond }) => sum + perSecond, 0);
+    },
+    release: async () => {
+      for (const { child } of loops) await child.stop();
+    },
+  };
 }
 
 /** Rates of all contenders, window by window in turn, so that each round sees one machine. */
-async function compare(
-  contenders: readonly Contender[],
-  x: Inputs,
-  ms: number,
-): Promise<number[][]> {
+async function compare(contenders: readonly Contender[], ms: number): Promise<number[][]> {
   const rounds: number[][] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {
     const rates: number[] = [];
-    for (const contender of contenders) rates.push(await rate(contender, x, ms));
+    for (const contender of contenders) rates.push(await contender.rate(ms));
     // The first round warms everything up.
     if (round > 0) rounds.push(rates);
   }
@@ -87,39 +111,48 @@ async function main(runtime: NodeRuntime, folder: string): Promise<void> {
 
   const imagePath = join(folder, 'image.onnx');
   await writeFile(imagePath, imageModel());
-  const pair = async (name: string, path: string): Promise<Contender[]> => {
+  const pair = async (name: string, path: string, x: Inputs): Promise<Contender[]> => {
     const worker = await runtime.openOnWorkers(path, { ...cpu, workers: 1 });
     return [
-      { name: `${name} inline`, session: await runtime.open(path, cpu), concurrency: 1 },
-      { name: `${name} on a worker`, session: worker, concurrency: 1 },
+      called(`${name} inline`, await runtime.open(path, cpu), x, 1),
+      called(`${name} on a worker`, worker, x, 1),
     ];
   };
-  const tiny = await pair('tiny', tinyPath);
-  const tinyRounds = await compare(tiny, inputOf([1, TINY_FEATURES]), TINY_WINDOW_MS);
-  const image = await pair('602 KB', imagePath);
-  const imageRounds = await compare(image, inputOf([1, ...CONV_SHAPE]), TINY_WINDOW_MS);
+  const pixels = inputOf([1, ...CONV_SHAPE]);
+  const tiny = await pair('tiny', tinyPath, inputOf([1, TINY_FEATURES]));
+  const tinyRounds = await compare(tiny, TINY_WINDOW_MS);
+  const image = await pair('602 KB', imagePath, pixels);
+  const imageRounds = await compare(image, TINY_WINDOW_MS);
 
-  const two = { ...cpu, intraOpThreads: 2 };
+  const twoThreads = await runtime.open(convPath, { ...cpu, intraOpThreads: 2 });
+  const twoWorkers = await runtime.openOnWorkers(convPath, { ...cpu, workers: 2 });
+  const loop = { modelPath: convPath, shape: [1, ...CONV_SHAPE], intraOpThreads: 1 };
   const conv: Contender[] = [
-    ...(await pair('conv', convPath)),
-    {
-      name: 'conv inline, two threads',
-      session: await runtime.open(convPath, two),
-      concurrency: 1,
-    },
-    {
-      name: 'conv on two workers',
-      session: await runtime.openOnWorkers(convPath, { ...cpu, workers: 2 }),
-      concurrency: 2,
-    },
+    ...(await pair('conv', convPath, pixels)),
+    called('conv inline, two threads', twoThreads, pixels, 1),
+    called('conv on two workers', twoWorkers, pixels, 2),
+    await processes('conv in two processes', loop, 2),
   ];
-  const convRounds = await compare(conv, inputOf([1, ...CONV_SHAPE]), CONV_WINDOW_MS);
-  await Promise.all([...tiny, ...image, ...conv].map(({ session }) => session.release()));
+  const convRounds = await compare(conv, CONV_WINDOW_MS);
+  // Somebody else's work on the host: what two threads that wait for each other at every operator lose most by.
+  const neighbour = await processes('', loop, 1);
+  const shared = conv.slice(2, 4);
+  const busy = neighbour.rate(SHARED_MS);
+  const sharedRounds = await compare(shared, CONV_WINDOW_MS);
+  await busy;
+  for (const one of [...tiny, ...image, ...conv, neighbour]) await one.release();
 
-  const tables = [lines(tiny, tinyRounds), lines(image, imageRounds), lines(conv, convRounds)];
+  const tables = [
+    lines(tiny, tinyRounds),
+    lines(image, imageRounds),
+    lines(conv, convRounds),
+    lines(shared, sharedRounds),
+  ];
   const verdicts = [
     verdict('conv on a worker / inline', 0.95, convRounds, 1, 0),
     verdict('two workers of one thread / one session of two threads', 1.25, convRounds, 3, 2),
+    verdict('the same, of two processes that share nothing', 1.25, convRounds, 4, 2),
+    verdict('two workers / two threads beside a third that computes', 1.25, sharedRounds, 1, 0),
   ];
   process.stdout.write(
     `${QUESTION}\n${machineLine({ server: null, load: null })}\n${ROUNDS} rounds, medians and quartiles\n\n${tables

@@ -1,3 +1,4 @@
+import type { ModelFiles } from '../agent/engine/messages.ts';
 import { randomRows, seeded } from '../test/support/random-models.ts';
 import { type Bench, QUICK, runBench } from './support/bench.ts';
 import {
@@ -16,6 +17,7 @@ import { atLeast, type Goal, median, table, verdict } from './support/report.ts'
 import { binaryRequest, type FloatTensor, jsonRequest } from './support/requests.ts';
 import { requireSameTensors } from './support/same-outputs.ts';
 import { NodeServer, type Server } from './support/server.ts';
+import type { FloorSetup } from './support/server-floor.ts';
 
 const QUESTION =
   'How many calls of one ONNX file does one core answer, over the servers that people use for it?';
@@ -55,6 +57,14 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** As long as our JSON answer of `tiny` is. */
+const CANNED = JSON.stringify({
+  model_name: 'tiny',
+  model_version: '1',
+  parameters: { decision_id: '0'.repeat(36), arm: 'stable', generation: 1 },
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 2], data: [0.12345678, -0.12345678] }],
+});
+
 type Form = 'JSON' | 'binary';
 
 interface Contender {
@@ -73,6 +83,30 @@ async function startPeers(
     const options = { model, modelPath, core: bench.cores.server, probe };
     const server = bench.owns(await PeerServer.start(kind, options));
     contenders.push({ server, forms: kind.binary ? ['JSON', 'binary'] : ['JSON'] });
+  }
+  return contenders;
+}
+
+/**
+ * What explains our figures and is in no comparison: where a request is small, what Node itself takes of it; where the
+ * model is large, what it costs us to keep it off the thread that answers.
+ */
+async function startOthersOfOurs(
+  bench: Bench,
+  { model, goal }: Scenario,
+  files: ModelFiles,
+): Promise<Contender[]> {
+  const core = bench.cores.server;
+  if (goal.value <= 1) {
+    const setup = { name: model, files, serving: { placement: 'inline' }, observing: true };
+    const server = await NodeServer.start('ours inline', 'server-agent.js', core, setup);
+    return [{ server: bench.owns(server), forms: ['JSON', 'binary'] }];
+  }
+  const contenders: Contender[] = [];
+  for (const under of ['node:http', 'node:net'] as const) {
+    const setup: FloorSetup = { under, body: CANNED };
+    const server = await NodeServer.start(`${under} alone`, 'server-floor.js', core, setup);
+    contenders.push({ server: bench.owns(server), forms: ['JSON'] });
   }
   return contenders;
 }
@@ -110,7 +144,8 @@ async function compare(bench: Bench, scenario: Scenario): Promise<boolean> {
     JSON: await bench.requestFile(`${model}-json`, requests.JSON),
     binary: await bench.requestFile(`${model}-binary`, requests.binary),
   };
-  const sides = all.flatMap(({ server, forms }) =>
+  const explaining = await startOthersOfOurs(bench, scenario, files);
+  const sides = [...all, ...explaining].flatMap(({ server, forms }) =>
     forms.map(
       (form): Side => ({
         label: `${server.name} ${form}`,
@@ -120,13 +155,19 @@ async function compare(bench: Bench, scenario: Scenario): Promise<boolean> {
     ),
   );
   const { measured } = await alternate(sides, bench.load, effort);
-  for (const { server } of all) await server.stop();
-  report(scenario, measured);
+  for (const { server } of [...all, ...explaining]) await server.stop();
+  const compared = all.reduce((sum, { forms }) => sum + forms.length, 0);
+  report(scenario, measured, compared);
   return errorsIn(measured) === 0;
 }
 
-function report({ model, connections, effort, goal }: Scenario, measured: Windows[]): void {
-  const [ourJson, ourBinary, ...others] = measured;
+/** The first two of `measured` are ours; from `compared` on they only explain. */
+function report(
+  { model, connections, effort, goal }: Scenario,
+  measured: readonly Windows[],
+  compared: number,
+): void {
+  const [ourJson, ourBinary, ...others] = measured.slice(0, compared);
   const lines = [COMPARE_HEADING, ...measured.map((one) => compareRow(connections, one, ourJson))];
   const { rounds, windowMs } = effort;
   process.stdout.write(

@@ -34,6 +34,8 @@ const configSchema = z.object({
   'min-agent-protocol': z.coerce.number().int().min(MIN_PROTOCOL_VERSION).max(PROTOCOL_VERSION),
   /** Links a second that are let in; hosts beyond it are told when to come back. */
   'links-per-second': z.coerce.number().min(1).max(100_000),
+  /** Links come from a proxy's address, and are not counted by address. */
+  'behind-proxy': z.boolean(),
   /** Downloads of models at the same time, of all hosts together. */
   'max-downloads': z.coerce.number().int().min(1).max(10_000),
   /** Where this control plane is: decisions of deployments that are restricted to it may be fetched here. */
@@ -55,6 +57,7 @@ export interface ControlConfig {
   readonly tls?: TlsFiles | undefined;
   readonly admission?: AdmissionPolicy;
   readonly admissionRate?: AdmissionRate;
+  readonly behindProxy?: boolean;
   readonly maxDownloads?: number;
   /** Default: nobody has said, so that it is within none. */
   readonly jurisdiction?: Jurisdiction | undefined;
@@ -69,7 +72,7 @@ export interface TlsFiles {
 export const DEFAULT_PORT = 7700;
 
 export const USAGE =
-  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--max-downloads N] [--jurisdiction NAME] [--print-token]';
+  'usage: control-plane [--data DIR] [--host ADDRESS] [--port N] [--allow-host NAME]... [--keep-windows DAYS] [--allow-network CIDR]... [--public-url URL] [--tls-cert FILE --tls-key FILE] [--require-approval] [--min-agent-protocol N] [--links-per-second N] [--behind-proxy] [--max-downloads N] [--jurisdiction NAME] [--print-token]';
 
 /** Parses the command line; throws an `Error` whose message says what is wrong with it. */
 export function parseControlConfig(
@@ -90,6 +93,7 @@ export function parseControlConfig(
       'require-approval': { type: 'boolean', default: false },
       'min-agent-protocol': { type: 'string', default: String(MIN_PROTOCOL_VERSION) },
       'links-per-second': { type: 'string', default: String(DEFAULT_ADMISSION_RATE.perSecond) },
+      'behind-proxy': { type: 'boolean', default: false },
       'max-downloads': { type: 'string', default: String(DEFAULT_MAX_DOWNLOADS) },
       jurisdiction: { type: 'string' },
       'print-token': { type: 'boolean', default: false },
@@ -107,6 +111,7 @@ export function parseControlConfig(
     },
     // A second's worth may come at once.
     admissionRate: { perSecond: rate, burst: Math.ceil(rate) },
+    behindProxy: parsed.data['behind-proxy'],
     dataDir: resolve(data),
     host,
     port,

@@ -15,6 +15,7 @@ import { createApp } from './http/app.ts';
 import { isAllowedHost } from './http/host-check.ts';
 import type { Hub } from './http/services.ts';
 import { createHub } from './link/hub.ts';
+import { sourceOf } from './link/source-address.ts';
 import { type Notify, startNotify } from './notify/desk.ts';
 import { Blobs } from './store/blobs.ts';
 import { Store } from './store/database.ts';
@@ -52,6 +53,9 @@ export async function startControlPlane(config: ControlConfig, log: Logger): Pro
       keepWindowsMs: config.keepWindowsMs,
       admission: config.admission,
       admissionRate: config.admissionRate,
+      // Behind a proxy all links come from its address.
+      sourceOf: ({ socket }) =>
+        config.behindProxy === true ? null : sourceOf(socket.remoteAddress),
       jurisdiction: config.jurisdiction ?? null,
       readArtifact: (digest) => blobs.read(digest, MAX_PROFILE_BYTES),
     });

@@ -66,6 +66,7 @@ const PURE = [
   /^control-plane\/report\//,
   /^control-plane\/decide\/(?!watch|monitoring|monitors|version-shapes|alert-desk|drift-cause|seasonal-references)/,
   /^control-plane\/residency\//,
+  /^control-plane\/link\/(admission-bucket|address-admissions)\.ts$/,
   /^control-plane\/rollout\/(gate|cohort|desired)\.ts$/,
   /^control-plane\/offline\/(?!open-table|text-of|csv-table|json-lines-table|parquet-|compare|outcome|report-data)/,
 ];

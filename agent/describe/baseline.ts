@@ -1,4 +1,4 @@
-import type { Feature, Manifest } from '../../protocol/manifest.ts';
+import type { Feature } from '../../protocol/manifest.ts';
 import type { TensorSpec } from '../../protocol/tensor.ts';
 import { elementCount, showShape } from '../../protocol/tensor.ts';
 import type { Tensor } from '../engine/model/runtime.ts';
@@ -6,32 +6,58 @@ import { TensorValueError, toTensorData } from '../engine/model/tensor-data.ts';
 import { AgentError } from '../error.ts';
 import type { CsvTable } from './csv.ts';
 
-/** Rows that go through the model at once. */
+/** Rows that go through the model at once, and numbers in them: of images, fewer. */
 const CHUNK_ROWS = 1024;
+const CHUNK_NUMBERS = 1024 * 1024;
+
+/** Rows that a model was given in the past, in whatever file they are kept. */
+export interface Baseline {
+  readonly rows: number;
+  /** What is known of each row by name: features, groups, the label. A file of tensors has no columns. */
+  readonly table: CsvTable;
+  /** Numbers of a row, all inputs together. */
+  readonly width: number;
+  /** Rows `from` to `to` as the model's inputs. Throws `AgentError` 'configuration'. */
+  inputs(from: number, to: number): Map<string, Tensor>;
+}
 
 export interface BaselineChunk {
   readonly inputs: Map<string, Tensor>;
   readonly rows: number;
 }
 
-/** All rows in order, as many at once as the model takes and memory shall hold. Throws as `baselineInputs` does. */
+/** All rows in order, as many at once as the model takes and memory shall hold. Throws as `Baseline.inputs` does. */
 export function* baselineChunks(
-  table: CsvTable,
-  { features, inputs }: Manifest,
+  { rows, width, inputs }: Baseline,
+  specs: readonly TensorSpec[],
 ): Generator<BaselineChunk> {
-  const free = inputs.every(({ shape }) => shape[0] === -1);
-  const size = free ? CHUNK_ROWS : 1;
-  for (let from = 0; from < table.rows.length; from += size) {
-    const to = Math.min(from + size, table.rows.length);
-    yield { inputs: baselineInputs(table, features, inputs, from, to), rows: to - from };
+  const free = specs.every(({ shape }) => shape[0] === -1);
+  const size = free ? Math.min(CHUNK_ROWS, Math.max(1, Math.floor(CHUNK_NUMBERS / width))) : 1;
+  for (let from = 0; from < rows; from += size) {
+    const to = Math.min(from + size, rows);
+    yield { inputs: inputs(from, to), rows: to - from };
   }
+}
+
+/** A row of the table for each row, with a column for each feature. */
+export function tableBaseline(
+  table: CsvTable,
+  features: readonly Feature[],
+  inputs: readonly TensorSpec[],
+): Baseline {
+  return {
+    rows: table.rows.length,
+    table,
+    width: Math.max(1, features.length),
+    inputs: (from, to) => baselineInputs(table, features, inputs, from, to),
+  };
 }
 
 /**
  * Rows `from` to `to` of a baseline as the model's inputs. Throws `AgentError` 'configuration' that names the
  * column, the row and the value that is not what the tensor takes.
  */
-export function baselineInputs(
+function baselineInputs(
   table: CsvTable,
   features: readonly Feature[],
   inputs: readonly TensorSpec[],
@@ -46,7 +72,7 @@ export function baselineInputs(
     if (shape.includes(-1)) {
       throw new AgentError(
         'configuration',
-        `input "${spec.name}" ${showShape(spec.shape)} has a free dimension besides the first, so a row of a CSV can't fill it; push without --baseline`,
+        `input "${spec.name}" ${showShape(spec.shape)} has a free dimension besides the first, so a row of a CSV can't fill it; give the rows as a .npy file, or push without --baseline`,
       );
     }
     const values: unknown[] = new Array(elementCount(shape));

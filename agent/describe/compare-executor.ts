@@ -7,20 +7,19 @@ import {
   type ExecutorRecord,
 } from '../engine/model/executor/executor-record.ts';
 import type { Session, Tensor } from '../engine/model/runtime.ts';
-import { type BaselineChunk, baselineChunks } from './baseline.ts';
-import type { CsvTable } from './csv.ts';
+import { type Baseline, type BaselineChunk, baselineChunks } from './baseline.ts';
 
 /** Runs every row of the baseline on the executor and on ONNX Runtime, a chunk at a time. */
 export async function compareExecutor(
   model: Uint8Array,
   reference: Session,
-  manifest: Manifest,
-  table: CsvTable,
+  { inputs }: Manifest,
+  baseline: Baseline,
 ): Promise<ExecutorRecord> {
   const compilation = compile(model);
   if (compilation.kind === 'unsupported') return disagreement(0, compilation.reason);
   const progress = { rows: 0, first: 1 };
-  const samples = counted(baselineChunks(table, manifest), progress);
+  const samples = counted(baselineChunks(baseline, inputs), progress);
   const agreement = await agrees(compilation.model, reference, samples);
   if (agreement.kind === 'differs') {
     const { rows, first } = progress;

@@ -39,6 +39,29 @@ export function inferManifest(
   return { described, warnings };
 }
 
+/**
+ * The same where the baseline is tensors and no columns: they are watched as a whole, as images where a row has a height and
+ * a width, and else as embeddings.
+ */
+export function inferWatchedTensors(
+  info: Tensors,
+  draft: ManifestDraft,
+  { shape }: { readonly shape: readonly number[] },
+): { described: Described; warnings: string[] } {
+  const features = draft.features ?? [];
+  const inferred = inferManifest(info, { ...draft, features }, null);
+  const [input] = info.inputs;
+  if (input === undefined || draft.tensors !== undefined) return inferred;
+  const kind =
+    shape.length === 3 || shape.length === 4 ? ('image' as const) : ('embedding' as const);
+  const tensors = [{ name: input.name, side: 'input' as const, kind }];
+  const guessed = `input "${input.name}" is watched as ${kind === 'image' ? 'images' : 'embeddings'}; "tensors" in the manifest says otherwise`;
+  return {
+    described: { ...inferred.described, tensors },
+    warnings: [...inferred.warnings, guessed],
+  };
+}
+
 function taskOf(prediction: Prediction | null): Described['task'] {
   if (prediction?.kind === 'score') return 'binary';
   if (prediction?.kind === 'label') return 'multiclass';

@@ -23,15 +23,19 @@ import {
 import type { Session } from '../engine/model/runtime.ts';
 import { createNodeRuntime } from '../engine/model/runtime-node.ts';
 import { AgentError, messageOf } from '../error.ts';
-import { baselineInputs } from './baseline.ts';
+import { type Baseline, tableBaseline } from './baseline.ts';
 import { compareExecutor } from './compare-executor.ts';
 import { type CsvTable, parseCsv } from './csv.ts';
-import { inferManifest } from './infer-manifest.ts';
+import { inferManifest, inferWatchedTensors } from './infer-manifest.ts';
+import { isNpy, type NpyArray, parseNpy } from './npy.ts';
 import { pipelineManifest } from './pipeline-manifest.ts';
 import { buildProfile } from './profile-builder.ts';
+import { tensorBaseline } from './tensor-baseline.ts';
 
 /** Rows of the baseline whose answers every host must reproduce before it serves the version. */
 const GOLDEN_ROWS = 8;
+/** Numbers in them, which are kept as text: of images one is enough, and is a megabyte or two. */
+const GOLDEN_NUMBERS = 100_000;
 
 /**
  * `describe`: turns a model file and a baseline into a version's documents. Runs where the model's author is, with
@@ -54,14 +58,12 @@ async function describeModel(
   if (options.pipeline) return describePipeline(options);
   const model = await readInput('--model', options.model);
   const info = readModelInfo(model);
-  const baseline =
-    options.baseline === null
-      ? null
-      : parseCsv(
-          (await readInput('--baseline', options.baseline)).toString('utf8'),
-          options.baseline,
-        );
-  const { described, warnings } = inferManifest(info, await readDraft(options.manifest), baseline);
+  const given = options.baseline === null ? null : await readBaseline(options.baseline);
+  const draft = await readDraft(options.manifest);
+  const { described, warnings } =
+    given?.kind === 'tensors'
+      ? inferWatchedTensors(info, draft, given.array)
+      : inferManifest(info, draft, given?.table ?? null);
   const files: ManifestFile[] = [await fileOf('model', model)];
   const manifest: Manifest = {
     schema: 1,
@@ -72,6 +74,7 @@ async function describeModel(
     ...described,
   };
   checkManifestAgainstModel(manifest, info);
+  const baseline = given === null ? null : baselineOf(given, manifest, options.baseline ?? '');
   await mkdir(options.out, { recursive: true });
   const session = await openSession(model);
   try {
@@ -88,7 +91,7 @@ async function describeModel(
   }
   const text = JSON.stringify(manifest);
   await writeFile(join(options.out, 'manifest.json'), text);
-  return { manifest: digestOf(Buffer.from(text)), rows: baseline?.rows.length ?? 0, warnings };
+  return { manifest: digestOf(Buffer.from(text)), rows: baseline?.rows ?? 0, warnings };
 }
 
 /** A model that can't be compiled is nothing to speak of: most can't. */
@@ -141,6 +144,23 @@ function readOptions(argv: readonly string[]) {
   return { model, name, out, baseline, manifest, pipeline };
 }
 
+type BaselineFile =
+  | { readonly kind: 'table'; readonly table: CsvTable }
+  | { readonly kind: 'tensors'; readonly array: NpyArray };
+
+async function readBaseline(path: string): Promise<BaselineFile> {
+  const file = await readInput('--baseline', path);
+  return isNpy(file)
+    ? { kind: 'tensors', array: parseNpy(file, path) }
+    : { kind: 'table', table: parseCsv(file.toString('utf8'), path) };
+}
+
+function baselineOf(given: BaselineFile, manifest: Manifest, path: string): Baseline {
+  return given.kind === 'tensors'
+    ? tensorBaseline(given.array, manifest.inputs, path)
+    : tableBaseline(given.table, manifest.features, manifest.inputs);
+}
+
 async function readInput(flag: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path);
@@ -175,10 +195,14 @@ async function openSession(model: Uint8Array): Promise<Session> {
   }
 }
 
-async function makeGolden(session: Session, manifest: Manifest, table: CsvTable): Promise<Golden> {
+async function makeGolden(
+  session: Session,
+  manifest: Manifest,
+  baseline: Baseline,
+): Promise<Golden> {
   const free = manifest.inputs.every((input) => input.shape[0] === -1);
-  const rows = free ? Math.min(GOLDEN_ROWS, table.rows.length) : 1;
-  const inputs = baselineInputs(table, manifest.features, manifest.inputs, 0, rows);
+  const few = Math.max(1, Math.floor(GOLDEN_NUMBERS / baseline.width));
+  const inputs = baseline.inputs(0, free ? Math.min(GOLDEN_ROWS, baseline.rows, few) : 1);
   const outputs = await session.run(inputs);
   const golden: Golden = {
     schema: 1,

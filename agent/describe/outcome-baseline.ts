@@ -57,7 +57,7 @@ function columnOf({ columns, rows }: CsvTable, name: string, what: string): stri
   if (at !== -1) return rows.map((row) => row[at]);
   throw new AgentError(
     'configuration',
-    `the baseline has no column "${name}" for ${what}; it has ${columns.join(', ')}`,
+    `the baseline has no column "${name}" for ${what}; it has ${columns.join(', ') || 'none'}`,
   );
 }
 

@@ -6,8 +6,7 @@ import type { FeatureGrid, WindowGrids, WindowSketch } from '../../protocol/sket
 import type { Session, Tensor } from '../engine/model/runtime.ts';
 import { DecisionRecords } from '../engine/observe/decision-record.ts';
 import { Recorder } from '../engine/observe/recorder.ts';
-import { type BaselineChunk, baselineChunks } from './baseline.ts';
-import type { CsvTable } from './csv.ts';
+import { type Baseline, type BaselineChunk, baselineChunks } from './baseline.ts';
 import { countLabels, groupParameters, learnOutcomeGrid } from './outcome-baseline.ts';
 import { learnTensors } from './tensor/learn-tensors.ts';
 
@@ -22,9 +21,10 @@ interface Batch extends BaselineChunk {
 export async function buildProfile(
   session: Session,
   manifest: Manifest,
-  table: CsvTable,
+  baseline: Baseline,
 ): Promise<Profile> {
-  const batches = await runBaseline(session, manifest, table);
+  const { table } = baseline;
+  const batches = await runBaseline(session, manifest, baseline);
   const features = manifest.features.map((feature) => ({
     name: feature.name,
     grid: gridOf(feature, columnValues(batches, feature, 'inputs')),
@@ -43,17 +43,18 @@ export async function buildProfile(
     prediction: prediction ?? barePredictionGrid(null),
     outcome,
   };
-  const counted = countBaseline(manifest, table, grids, batches);
+  const counted = countBaseline(manifest, baseline, grids, batches);
   const reference = { ...counted, tensors: learned.map((each) => each.reference) };
-  return { rows: table.rows.length, features, prediction, outcome, tensors, reference };
+  return { rows: baseline.rows, features, prediction, outcome, tensors, reference };
 }
 
 function countBaseline(
   manifest: Manifest,
-  table: CsvTable,
+  baseline: Baseline,
   grids: WindowGrids,
   batches: readonly Batch[],
 ): WindowSketch {
+  const { table } = baseline;
   const recorder = new Recorder('baseline', '', 'stable', manifest, grids);
   if (recorder.outcomes !== null) recorder.outcomes.keepDecisions = true;
   let from = 0;
@@ -75,10 +76,10 @@ function countBaseline(
 async function runBaseline(
   session: Session,
   manifest: Manifest,
-  table: CsvTable,
+  baseline: Baseline,
 ): Promise<Batch[]> {
   const batches: Batch[] = [];
-  for (const chunk of baselineChunks(table, manifest)) {
+  for (const chunk of baselineChunks(baseline, manifest.inputs)) {
     batches.push({ ...chunk, outputs: await session.run(chunk.inputs) });
   }
   return batches;

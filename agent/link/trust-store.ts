@@ -121,7 +121,11 @@ async function firstOf(
       throw new AgentError('link', told);
     }
     const first = offered[0];
-    if (first === undefined) throw new AgentError('link', 'the control plane shows no root');
+    if (first === undefined) {
+      const told =
+        'the control plane shows no root, as one older than protocol 3: update it first, and its hosts after it';
+      throw new AgentError('link', told);
+    }
     return { root: await verifyAnchor(first), signed: first };
   }
   for (const signed of offered) {

@@ -59,6 +59,13 @@ export class LiveControl {
     return line === undefined ? null : Number(line.slice(name.length));
   }
 
+  /** Windows of a deployment that were merged of what began since `fromMs`. */
+  async mergedWindows(deployment: string, fromMs: number): Promise<number> {
+    const path = `/deployments/${deployment}/monitoring?from=${fromMs}&include=windows`;
+    const { totals } = await this.#api.send<{ totals: { windows: number } }>('GET', path, null);
+    return totals.windows;
+  }
+
   async joinToken(): Promise<string> {
     return (await this.#api.send<{ token: string }>('POST', '/join-tokens', {})).token;
   }
@@ -129,7 +136,7 @@ class Api {
     this.#token = token;
   }
 
-  async send<T>(method: string, path: string, body: object | Buffer): Promise<T> {
+  async send<T>(method: string, path: string, body: object | Buffer | null): Promise<T> {
     const raw = Buffer.isBuffer(body);
     const response = await fetch(`${this.url}/api/v1${path}`, {
       method,
@@ -137,7 +144,7 @@ class Api {
         authorization: `Bearer ${this.#token}`,
         'content-type': raw ? 'application/octet-stream' : 'application/json',
       },
-      body: raw ? new Uint8Array(body) : JSON.stringify(body),
+      body: raw ? new Uint8Array(body) : body === null ? null : JSON.stringify(body),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);

@@ -1,3 +1,4 @@
+import { UNRESTRICTED } from '../../protocol/residency.ts';
 import type { DeploymentStatus } from '../http/deployments.ts';
 import type { RolloutRequest, RolloutView } from '../http/services.ts';
 import { deploymentStatus, hasEnded, isConverged, poll, servesStable } from './await-state.ts';
@@ -6,15 +7,16 @@ import { CliError } from './error.ts';
 import type { GuardFlags } from './guard-flags.ts';
 import { guardFrom, leaseFrom } from './guard-values.ts';
 import { monitoringFrom } from './monitoring-file.ts';
+import type { ResidencyFlags } from './residency-flags.ts';
+import { residencyFrom } from './residency-values.ts';
 import { gateLine, sayRollout } from './rollout.ts';
 import type { ServingFlags } from './serving-flags.ts';
 import { mergeFlags, parsePins, servingFrom } from './serving-values.ts';
 import { parseDuration, parseInteger, parseLabels, parseShare, parseVersion } from './values.ts';
 
-export interface DeployOptions extends ServingFlags, GuardFlags {
+export interface DeployOptions extends ServingFlags, GuardFlags, ResidencyFlags {
   readonly pin?: string;
   readonly monitoring?: string;
-  readonly jurisdictions?: string;
   readonly as: string;
   readonly to: readonly string[];
   readonly window?: string;
@@ -46,11 +48,11 @@ export async function deploy(
   const pins = options.pin === undefined ? null : parsePins('--pin', options.pin);
   const monitoring =
     options.monitoring === undefined ? null : await monitoringFrom(options.monitoring);
-  const residency = residencyFrom(options.jurisdictions);
   const path = `/api/v1/deployments/${encodeURIComponent(options.as)}`;
   const present = await context.client.find<DeploymentStatus>(path);
   const guard = guardFrom(options, present?.guard ?? {});
   const lease = leaseFrom(options, present?.lease ?? null);
+  const residency = residencyFrom(options, present?.residency ?? UNRESTRICTED);
   if (present === null || strategy === 'all-at-once') {
     // What is not given stays as it was; pins are given as a whole, so those of before come along.
     const before = (present?.pinned ?? []).filter((each) => each !== version);
@@ -62,18 +64,21 @@ export async function deploy(
       ...(guard === null ? {} : { guard }),
       ...(lease === null ? {} : { lease }),
       ...(pins === null ? {} : { pinned: [...new Set([...before, ...pins])] }),
+      ...(residency === null ? {} : { residency }),
     };
-    const placed = residency === null ? change : { ...change, residency };
-    await deployEverywhere(context, path, placed, options);
+    await deployEverywhere(context, path, change, options);
     return;
   }
   if (present.model !== model) {
     const told = `"${options.as}" serves model ${present.model}: deploy ${text} under another name`;
     throw new CliError('failed', told);
   }
-  if (options.to.length > 0 || options.window !== undefined || residency !== null) {
-    const told =
-      '--to, --window and --jurisdictions change a deployment at once: add --strategy all-at-once';
+  if (options.to.length > 0 || options.window !== undefined) {
+    const told = '--to and --window change a deployment at once: add --strategy all-at-once';
+    throw new CliError('usage', told);
+  }
+  if (residency !== null) {
+    const told = `where "${options.as}" may be changes at once: use "driftline residency ${options.as}" before the rollout, or add --strategy all-at-once`;
     throw new CliError('usage', told);
   }
   if (serving !== null || pins !== null) {
@@ -89,12 +94,6 @@ export async function deploy(
     throw new CliError('usage', told);
   }
   await deployByCanary(context, path, version, present.agents.length, options);
-}
-
-/** Null: as it was. Who wants more than the list says it to the API. */
-function residencyFrom(text: string | undefined): { jurisdictions: string[] } | null {
-  if (text === undefined) return null;
-  return { jurisdictions: text === 'any' ? [] : text.split(',').map((each) => each.trim()) };
 }
 
 async function deployEverywhere(

@@ -7,6 +7,8 @@ import { CliError } from './error.ts';
 import { addGuardCommand } from './guard-commands.ts';
 import { withGuardFlags } from './guard-flags.ts';
 import { addKeyCommands } from './key-commands.ts';
+import { addResidencyCommand } from './residency-commands.ts';
+import { withResidencyFlags } from './residency-flags.ts';
 import { withServingFlags } from './serving-flags.ts';
 import { Terminal } from './terminal.ts';
 
@@ -92,7 +94,7 @@ addKeyCommands(program, command, { client: withClient, terminal: terminalFor });
 const model = program.command('model').description('push and list model versions');
 command('push <file>', 'make an ONNX file, or a pipeline, a version of a model', model)
   .requiredOption('--name <model>', 'the model')
-  .option('--baseline <data.csv>', 'rows that drift is measured against')
+  .option('--baseline <file>', 'rows that drift is measured against: a CSV, or .npy for tensors')
   .option('--manifest <m.json>', 'what cannot be inferred: features, groups, prediction')
   .option('--pipeline', 'the file is a graph of deployments (JSON), not a model')
   .action((file: string, options) =>
@@ -104,9 +106,11 @@ command('list', 'models and their versions', model).action((options) =>
   withClient(options, async (context) => (await import('./model-list.ts')).modelList(context)),
 );
 
-withGuardFlags(
-  withServingFlags(
-    command('deploy <model@version>', 'serve a version; an existing deployment moves by canary'),
+withResidencyFlags(
+  withGuardFlags(
+    withServingFlags(
+      command('deploy <model@version>', 'serve a version; an existing deployment moves by canary'),
+    ),
   ),
 )
   .requiredOption('--as <deployment>', 'what clients call')
@@ -117,10 +121,6 @@ withGuardFlags(
   .option('--share <0..1>', 'share of their traffic that it gets (default 1; 0.5 if they are all)')
   .option('--observe <duration>', 'how long it must hold before it is promoted', '5m')
   .option('--no-wait', 'do not wait for the outcome')
-  .option(
-    '--jurisdictions <names>',
-    'where it may be, as eu,uk; or "any" (see control-plane/FLEET.md)',
-  )
   .option('--pin <versions>', 'versions to keep loaded for requests that name them, as 1,2')
   .option(
     '--monitoring <file.json>',
@@ -158,6 +158,7 @@ The version stays as it is; agents open the model anew beside the one that answe
   );
 
 addGuardCommand(command, withClient);
+addResidencyCommand(command, withClient);
 
 command('tune <deployment>', 'measure on one agent how a deployment is best executed (20 s)')
   .option('--agent <name>', 'who measures (default: the first that serves it)')

@@ -108,8 +108,8 @@ export class AlertDesk {
   /** A version that no longer serves can't calm down by itself. */
   async retire(tx: Transaction, name: string, manifest: Digest, now: number): Promise<void> {
     for (const { kind, detail } of await openAlerts(tx, name, manifest)) {
-      // A rollout's own alert ends with the rollout.
-      if (detail.rollout !== undefined) continue;
+      // A rollout's own alert ends with the rollout, and one of guards when hosts have left what they went back to.
+      if (detail.rollout !== undefined || kind === 'guard-tripped') continue;
       const alert = await resolveAlert(tx, name, manifest, kind, now);
       const reason = 'another version serves now';
       const subject = `deployment:${name}`;

@@ -16,6 +16,8 @@ const MEANINGS: Readonly<Record<AlertView['kind'], string>> = {
   performance: 'Performance, as estimated without labels, is worse than in the baseline.',
   fairness: 'Groups are treated differently by more than the limit.',
   evaluation: 'An evaluator scores answers worse than is tolerated.',
+  'guard-tripped':
+    'Hosts took this version back by themselves: it passed a hard limit of its guard.',
 };
 
 /** One alert with its evidence as a page: no script, nothing from elsewhere, all text escaped. */

@@ -51,6 +51,25 @@ const point = z.object({
   missing: z.number(),
 });
 
+export const tensorViewSchema = z.object({
+  name: z.string(),
+  verdict,
+  rows: sides,
+  effect: z.number().describe('The largest of the parts, in units of a feature’s debiased PSI.'),
+  cloud: z.number().describe('Of all rows together: MMD² over the scatter of the baseline.'),
+  centroids: z.number().describe('Debiased PSI of which centroid is nearest.'),
+  pValue: z.number(),
+  logP: z.number(),
+  adjustedP: z.number().describe('Benjamini–Hochberg over the tensors of this answer.'),
+  measures: list(featureViewSchema),
+});
+
+const tensorPoint = z.object({
+  startMs: timestampSchema,
+  rows: z.number(),
+  effect: z.number(),
+});
+
 const hostPart = z.object({
   host: z.string(),
   rows: z.object({ before: z.number(), now: z.number() }),
@@ -227,6 +246,8 @@ export const monitoringViewSchema = z.object({
   verdict: verdict.nullable(),
   features: list(z.object({ ...featureViewSchema.shape, points: list(point) })).nullable(),
   prediction: z.object({ ...featureViewSchema.shape, points: list(point) }).nullable(),
+  /** Images and embeddings that are watched as a whole. */
+  tensors: list(z.object({ ...tensorViewSchema.shape, points: list(tensorPoint) })).nullable(),
   operations: operationsSchema.nullable(),
   fairness: list(fairnessSchema).nullable(),
   performance: z

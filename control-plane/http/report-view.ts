@@ -27,6 +27,11 @@ const featureReport = z.object({
   points: monitoringViewSchema.shape.prediction.unwrap().shape.points,
 });
 
+const tensorReport = z.object({
+  ...monitoringViewSchema.shape.tensors.unwrap().unwrap().element.shape,
+  measures: list(featureReport),
+});
+
 export const reportViewSchema = z.object({
   title: z.string(),
   subtitle: z.string(),
@@ -39,6 +44,7 @@ export const reportViewSchema = z.object({
   verdict: featureViewSchema.shape.verdict,
   features: list(featureReport),
   prediction: featureReport.nullable(),
+  tensors: list(tensorReport),
   fairness: monitoringViewSchema.shape.fairness,
   performance: monitoringViewSchema.shape.performance,
   operations: monitoringViewSchema.shape.operations,

@@ -24,12 +24,14 @@ import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
 import type { Trust } from '../trust/trust.ts';
+import { AddressAdmissions } from './address-admissions.ts';
 import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
 import { DocumentFrames } from './document-frames.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
+import { GuardAlerts } from './guard-alerts.ts';
 import { HostDesk } from './host-desk.ts';
 import { LeaseDesk } from './lease-desk.ts';
 import { Reports } from './reports.ts';
@@ -51,6 +53,8 @@ export interface HubDeps {
   readonly admission?: AdmissionPolicy;
   /** How many links it lets in; default `DEFAULT_ADMISSION_RATE`. */
   readonly admissionRate?: AdmissionRate;
+  /** By what links are counted before all share one rate; null: not at all. Default: none is. */
+  readonly sourceOf?: (request: IncomingMessage) => string | null;
   /** Where this control plane is; default: nobody has said. */
   readonly jurisdiction?: Place;
   readonly now?: () => number;
@@ -83,6 +87,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const shapes = new VersionShapes(store, deps.readArtifact);
   const shapeOf = (manifest: Digest) => shapes.of(manifest);
 
+  const guardAlerts = new GuardAlerts({ store, now, onFailure });
   const roster = new Roster((agent) => publisher.inForce(agent));
   const place = deps.jurisdiction ?? null;
   const onPublished: OnPublished = ({ documents, generation, requestedAtMs }) => {
@@ -92,6 +97,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       const { agentId, generation } = document;
       sessions.get(agentId)?.desire(generation, () => frames.of(document));
     }
+    guardAlerts.look();
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
   const arrivals = new Arrivals(publisher, now);
@@ -124,7 +130,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       log.warn({ agentId, deployment, sequence, reason, detail }, 'telemetry-refused'),
   });
   const reports = new Reports({
-    ...{ store, roster, driver, fleet, now },
+    ...{ store, roster, driver, fleet, guardAlerts, now },
     onHostDrift: (agent, detail) => watch.hostDrift(agent, detail),
   });
   const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
@@ -137,8 +143,14 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     helloTimeoutMs: deps.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
     pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
     admit: (nonce, hello) => admit(store, key, nonce, hello, policy, now()),
-    onJoined: (session, agent) => welcome(session, agent),
-    onHeld: (session, agent) => hold(session, agent),
+    onJoined: (session, agent) => {
+      proven(session);
+      return welcome(session, agent);
+    },
+    onHeld: (session, agent) => {
+      proven(session);
+      return hold(session, agent);
+    },
     onReport: (agent, report) => reports.take(agent, report),
     onTelemetry: (agent, telemetry) => ingest.add(itemOf(agent, telemetry)),
     onEvent: (agent, event) => reports.event(agent, event),
@@ -159,6 +171,29 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     },
     onFailure,
   };
+
+  const rate = deps.admissionRate ?? DEFAULT_ADMISSION_RATE;
+  const bucket = new AdmissionBucket(rate);
+  const addresses = new AddressAdmissions(rate);
+  /** Where links come from that have said no good hello. */
+  const unproven = new WeakMap<Session, string>();
+
+  function proven(session: Session): void {
+    const source = unproven.get(session);
+    if (source === undefined) return;
+    unproven.delete(session);
+    addresses.giveBack(source);
+  }
+
+  /** 0: let in. Else in how many ms to come back. */
+  function admissionWait(source: string | null): number {
+    const nowMs = performance.now();
+    const waitMs = source === null ? 0 : addresses.take(source, nowMs);
+    if (waitMs > 0) return waitMs;
+    const commonMs = bucket.take(nowMs);
+    if (commonMs > 0 && source !== null) addresses.giveBack(source);
+    return commonMs;
+  }
 
   async function greet(session: Session, agent: AgentId): Promise<void> {
     await session.answer({
@@ -222,7 +257,6 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   }, DOWNLOAD_TOKEN_LIFE_MS / 2);
   const retention = keepWindows({ store, now, onFailure, keepMs: deps.keepWindowsMs });
 
-  const bucket = new AdmissionBucket(deps.admissionRate ?? DEFAULT_ADMISSION_RATE);
   const server = new WebSocketServer({
     noServer: true,
     // Windows are packed already; inflating on behalf of a stranger is a gift of memory.
@@ -234,6 +268,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onLeft: () => {
       driver.settle();
       fleet.wake();
+      guardAlerts.look();
     },
   });
   return {
@@ -248,13 +283,16 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
         socket.destroy();
         return;
       }
-      const waitMs = bucket.take(performance.now());
+      const source = deps.sourceOf?.(request) ?? null;
+      const waitMs = admissionWait(source);
       if (waitMs > 0) {
         turnAway(socket, Math.ceil(waitMs));
         return;
       }
       server.handleUpgrade(request, socket, head, (accepted) => {
-        sessions.open(new Session(accepted, sessionDeps));
+        const session = new Session(accepted, sessionDeps);
+        if (source !== null) unproven.set(session, source);
+        sessions.open(session);
       });
     },
     close: async () => {

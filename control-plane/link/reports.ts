@@ -8,6 +8,7 @@ import type { FleetDesk } from '../rollout/fleet.ts';
 import type { Roster } from '../rollout/roster.ts';
 import type { Store, Transaction } from '../store/database.ts';
 import { putReports, type ReceivedReport } from '../store/reports.ts';
+import type { GuardAlerts, ToldTrips } from './guard-alerts.ts';
 import { PerHostRate } from './per-host-rate.ts';
 import { TripRecorder } from './trip-recorder.ts';
 
@@ -32,6 +33,7 @@ export interface ReportsDeps {
   readonly roster: Pick<Roster, 'note'>;
   readonly driver: Pick<RolloutDriver, 'onReport'>;
   readonly fleet: Pick<FleetDesk, 'wake'>;
+  readonly guardAlerts: Pick<GuardAlerts, 'take'>;
   readonly now: () => number;
   /** A detector on a host found that a model errs in another way. */
   readonly onHostDrift: (agent: AgentId, detail: string) => Promise<void>;
@@ -81,9 +83,13 @@ export class Reports {
       await this.#deps.store.write(async (tx) => {
         await putReports(tx, batch);
         for (const one of batch) await this.#recordRefusals(tx, one);
+        const told: ToldTrips[] = [];
         for (const { agent, report, receivedAt } of batch) {
-          known.set(agent, await this.#trips.record(tx, agent, report, receivedAt));
+          const recorded = await this.#trips.record(tx, agent, report, receivedAt);
+          known.set(agent, recorded.known);
+          if (recorded.news.length > 0) told.push({ report, trips: recorded.news });
         }
+        await this.#deps.guardAlerts.take(tx, told, this.#deps.now());
       });
       for (const [agent, trips] of known) this.#trips.recorded(agent, trips);
       for (const { agent, report, receivedAt } of batch) {

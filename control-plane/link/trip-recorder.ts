@@ -11,7 +11,15 @@ import { PerHostRate } from './per-host-rate.ts';
 export const MAX_TRIPS_PER_HOUR = 60;
 const HOUR_MS = 3_600_000;
 
-const NONE: ReadonlySet<string> = new Set();
+export interface RecordedTrips {
+  /** The report's trips that are in the record once this transaction is. */
+  readonly known: ReadonlySet<string>;
+  /** Those of them that it had not heard of. */
+  readonly news: readonly Trip[];
+}
+
+/** Of nearly every report. */
+const NONE: RecordedTrips = { known: new Set(), news: [] };
 
 /**
  * What guards of hosts took back, into the record once each. A host speaks only for deployments that it was ever given, and
@@ -22,32 +30,33 @@ export class TripRecorder {
   /** Trips that are in the record, so that a report that repeats them costs no write. */
   readonly #known = new Map<AgentId, ReadonlySet<string>>();
 
-  /** The report's trips that are in the record once this transaction is. */
   async record(
     tx: Transaction,
     agent: AgentId,
     report: ReportMessage,
     now: number,
-  ): Promise<ReadonlySet<string>> {
+  ): Promise<RecordedTrips> {
     const trips = report.trips ?? [];
     if (trips.length === 0) return NONE;
     const before = this.#known.get(agent);
     const known = new Set(trips.map(({ id }) => id).filter((id) => before?.has(id)));
     // A host brings a trip for as long as it has it: one whose time is over, by the host's own clock, is not to come back.
     const fresh = trips.filter(({ id, at }) => !known.has(id) && at > report.at - KEEP_TRIPS_MS);
-    if (fresh.length === 0) return known;
+    if (fresh.length === 0) return { known, news: [] };
     for (const id of await recordedOf(tx, agent, fresh)) known.add(id);
     const names = [...new Set(fresh.map(({ deployment }) => deployment))];
     const pairs = names.map((deployment) => ({ agentId: agent, deployment }));
     const assigned = new Set((await assignedOf(tx, pairs)).map(({ deployment }) => deployment));
+    const news: Trip[] = [];
     for (const trip of fresh) {
       if (known.has(trip.id) || !assigned.has(trip.deployment)) continue;
       if (!this.#rate.allows(agent, now)) break;
       await insertTrip(tx, agent, trip, now);
       await recordTrip(tx, agent, trip, now);
       known.add(trip.id);
+      news.push(trip);
     }
-    return known;
+    return { known, news };
   }
 
   /** What `record` said is in the database. */

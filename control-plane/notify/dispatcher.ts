@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { findAlert } from '../store/alerts.ts';
 import { findChannel } from '../store/channels.ts';
 import type { Store } from '../store/database.ts';
@@ -19,6 +20,8 @@ export const ATTEMPTS_PER_MINUTE = 30;
 const KEEP_MS = 90 * 86_400_000;
 /** A look at the queue at least this often, whatever was miscounted. */
 const IDLE_MS = 60_000;
+/** Between two looks for one commit each: a busy fleet commits many times a second, and most of it is no alert. */
+const LOOK_EVERY_MS = 100;
 /** Against a loop that spins when a clock steps back. */
 const LEAST_WAIT_MS = 20;
 
@@ -81,6 +84,7 @@ export class Dispatcher {
       const commit = store.nextCommit(commits, waitMs, AbortSignal.any([signal, woken.signal]));
       await Promise.race([commit, ...busy.values()]);
       woken.abort();
+      if (store.commits > commits) await pause(LOOK_EVERY_MS, signal);
     }
     await Promise.all(busy.values());
   }
@@ -155,4 +159,9 @@ export class Dispatcher {
       return new DeliveryError('refused', 'the channel cannot be used; the log says why');
     }
   }
+}
+
+/** Resolves after `ms`, or when it is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return wait(ms, undefined, { signal, ref: false }).catch(() => undefined);
 }

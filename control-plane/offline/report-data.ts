@@ -24,6 +24,7 @@ export function reportData(
     verdict: report.verdict,
     features: report.features.map((feature) => featureReport(feature, report.rows, compared)),
     prediction: null,
+    tensors: [],
     fairness: null,
     performance: null,
     operations: null,

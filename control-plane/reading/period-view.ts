@@ -20,8 +20,10 @@ import { groupCounts } from './group-counts.ts';
 import { operationsView } from './operations-view.ts';
 import { performanceView } from './performance-view.ts';
 import type { Section } from './query.ts';
+import { comparedTensors, tensorViews } from './tensor-view.ts';
 
 type Points = NonNullable<MonitoringView['prediction']>['points'][number][];
+type TensorPoint = NonNullable<MonitoringView['tensors']>[number]['points'][number];
 type PerformancePoint = NonNullable<MonitoringView['performance']>['points'][number];
 
 /** Feature points of one answer: at some 100 bytes each, 10 MB of JSON. */
@@ -49,6 +51,7 @@ export class PeriodView {
   readonly #groups: readonly string[] | null;
   readonly #limits: FairnessLimits;
   readonly #points = new Map<number | 'prediction', Points>();
+  readonly #tensorPoints = new Map<string, TensorPoint[]>();
   readonly #performance: PerformancePoint[] = [];
   readonly #map: IsotonicMap | null;
   #count = 0;
@@ -81,6 +84,7 @@ export class PeriodView {
       verdict: features?.verdict ?? null,
       features: features?.features ?? null,
       prediction: features?.prediction ?? null,
+      tensors: features?.tensors ?? null,
       operations: this.#wanted.has('operations') ? operationsView(total, spanMs) : null,
       fairness: this.#fairness(total),
       performance: this.#performanceSection(total),
@@ -109,6 +113,11 @@ export class PeriodView {
         missing: measure.missingRate.current,
       });
     }
+    for (const { name, drift } of comparedTensors(this.#shape, window)) {
+      const points = this.#tensorPoints.get(name) ?? [];
+      this.#tensorPoints.set(name, points);
+      points.push({ startMs, rows: drift.rows.current, effect: drift.effect });
+    }
   }
 
   #addPerformance(startMs: number, window: WindowSketch): void {
@@ -132,8 +141,14 @@ export class PeriodView {
       at: compared[at].at,
       view: { ...view, points: this.#points.get(compared[at].at) ?? [] },
     }));
+    const tensors = tensorViews(comparedTensors(this.#shape, total)).map((view) => ({
+      ...view,
+      points: this.#tensorPoints.get(view.name) ?? [],
+    }));
+    const verdicts = [...views.map(({ view }) => view.verdict), ...tensors.map((t) => t.verdict)];
     return {
-      verdict: worstVerdict(views.map(({ view }) => view.verdict)),
+      verdict: worstVerdict(verdicts),
+      tensors,
       features: views.flatMap(({ at, view }) => (at === 'prediction' ? [] : [view])),
       prediction: views.find(({ at }) => at === 'prediction')?.view ?? null,
     };

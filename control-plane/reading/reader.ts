@@ -200,6 +200,7 @@ const NOTHING_JUDGED: Judged = {
   verdict: null,
   features: null,
   prediction: null,
+  tensors: null,
   operations: null,
   fairness: null,
   performance: null,

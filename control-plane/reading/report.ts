@@ -2,18 +2,20 @@ import type { FeatureSketch, WindowSketch } from '../../protocol/sketch/window.t
 import { wilsonInterval } from '../../protocol/statistics/wilson.ts';
 import type { MonitorShape } from '../decide/drift-monitor.ts';
 import type { MonitoringView } from '../http/monitoring-view.ts';
-import type { FeatureReport, ReportData } from '../report/report-data.ts';
+import type { FeatureReport, ReportData, TensorReport } from '../report/report-data.ts';
 import { featurePlot } from './feature-plot.ts';
 import type { RateView } from './feature-view.ts';
 import { type ComparedAt, comparedOf } from './period-view.ts';
 import type { MonitoringQuery } from './query.ts';
 import type { Period } from './resolution.ts';
+import { comparedTensors } from './tensor-view.ts';
 
 export type Judged = Pick<
   MonitoringView,
   | 'verdict'
   | 'features'
   | 'prediction'
+  | 'tensors'
   | 'operations'
   | 'fairness'
   | 'performance'
@@ -63,11 +65,24 @@ export function reportOf(reported: ReportedPeriod): ReportData {
     verdict: judged.verdict ?? 'insufficient',
     features: reports.flatMap(({ at, report }) => (at === 'prediction' ? [] : [report])),
     prediction: reports.find(({ at }) => at === 'prediction')?.report ?? null,
+    tensors: tensorReports(reported),
     fairness: judged.fairness,
     performance: judged.performance,
     operations: judged.operations,
     notes: notesOf(reported),
   };
+}
+
+function tensorReports({ judged, shape, total }: ReportedPeriod): readonly TensorReport[] {
+  const compared = new Map(comparedTensors(shape, total).map((one) => [one.name, one.measures]));
+  return (judged.tensors ?? []).map((tensor) => ({
+    ...tensor,
+    measures: tensor.measures.map((view, at) => {
+      const one = compared.get(tensor.name)?.[at];
+      const plot = one === undefined ? null : featurePlot(one.reference, one.current, one.grid);
+      return { ...view, name: `${tensor.name}: ${view.name}`, reason: null, plot, points: [] };
+    }),
+  }));
 }
 
 function featureReport(

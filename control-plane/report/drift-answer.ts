@@ -2,7 +2,7 @@ import { FALSE_DISCOVERY_RATE, MIN_ROWS } from '../reading/feature-view.ts';
 import type { Answer } from './answer.ts';
 import { between, distance, many } from './figures.ts';
 import { type Html, html, named } from './html.ts';
-import type { FeatureReport, ReportData } from './report-data.ts';
+import type { FeatureReport, ReportData, TensorReport } from './report-data.ts';
 import { STATUS_ORDER } from './status.ts';
 
 /** Features that a sentence names. */
@@ -21,11 +21,32 @@ export function bySeverity(features: readonly FeatureReport[]): readonly Feature
 export function driftAnswer(data: ReportData): Answer {
   const all = [...data.features, ...(data.prediction === null ? [] : [data.prediction])];
   const base = { title: 'Drift', anchor: 'features' };
-  if (all.length === 0) {
-    const sentence = html`Nothing was compared: the version has no baseline, or no feature was asked for.`;
-    return { ...base, status: 'none', sentence };
+  const tensors = tensorSentences(data.tensors);
+  if (all.length > 0) {
+    const sentence = html`${sentenceOf(data, bySeverity(all))}${tensors}`;
+    return { ...base, status: data.verdict, sentence };
   }
-  return { ...base, status: data.verdict, sentence: sentenceOf(data, bySeverity(all)) };
+  if (tensors.length > 0) {
+    return { ...base, anchor: 'tensors', status: data.verdict, sentence: html`${tensors}` };
+  }
+  const sentence = html`Nothing was compared: the version has no baseline, or no feature was asked for.`;
+  return { ...base, status: 'none', sentence };
+}
+
+/** One for each image or embedding that is watched as a whole. */
+function tensorSentences(tensors: readonly TensorReport[]): Html[] {
+  return tensors.map((tensor) => html`${tensorSentence(tensor)} `);
+}
+
+export function tensorSentence({ name, verdict, rows, effect }: TensorReport): Html {
+  switch (verdict) {
+    case 'insufficient':
+      return html`Of tensor ${named(name)}, ${many(rows.current, 'row was', 'rows were')} looked at, and ${many(rows.reference, 'row')} of the baseline: a verdict needs ${MIN_ROWS} of each.`;
+    case 'ok':
+      return html`Tensor ${named(name)} did not move by as much as matters (${distance(effect)}, as PSI).`;
+    default:
+      return html`Tensor ${named(name)} moved${verdict === 'alert' ? ' by a lot' : ''}: ${distance(effect)}, as PSI.`;
+  }
 }
 
 function sentenceOf(data: ReportData, sorted: readonly FeatureReport[]): Html {

@@ -34,7 +34,7 @@ export function featureSection(data: ReportData): Html | null {
   </section>`;
 }
 
-function card(one: FeatureReport, open: boolean, lean: boolean): Html {
+export function card(one: FeatureReport, open: boolean, lean: boolean): Html {
   const points = one.points.map(({ startMs, rows, debiasedPsi }) => ({
     atMs: startMs,
     value: rows === 0 ? null : Math.max(0, debiasedPsi),

@@ -8,6 +8,7 @@ import { performanceSection } from './performance-section.ts';
 import { qualitySection } from './quality-section.ts';
 import type { ReportData } from './report-data.ts';
 import { summary } from './summary.ts';
+import { tensorSection } from './tensor-section.ts';
 
 /**
  * A report as one HTML document that needs nothing else: no script, nothing loaded, every name escaped. About 8 KB for
@@ -19,6 +20,7 @@ export function renderReport(data: ReportData): string {
     html`${summary(data)}
       <main>
         ${featureSection(data)}
+        ${tensorSection(data)}
         ${qualitySection(data)}
         ${performanceSection(data)}
         ${fairnessSection(data)}

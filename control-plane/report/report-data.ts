@@ -1,5 +1,6 @@
 import type { MonitoringView } from '../http/monitoring-view.ts';
 import type { FeatureView, RateView, Verdict } from '../reading/feature-view.ts';
+import type { TensorView } from '../reading/tensor-view.ts';
 
 /** Share of each side's rows, 0 to 1; null bounds are open ends. */
 export interface PlotBin {
@@ -41,6 +42,12 @@ export interface FeatureReport extends Omit<FeatureView, 'kind'> {
   readonly points: NonNullable<MonitoringView['features']>[number]['points'];
 }
 
+/** An image or embedding that is watched as a whole; its measures as features without a chart over time. */
+export interface TensorReport extends Omit<TensorView, 'measures'> {
+  readonly measures: readonly FeatureReport[];
+  readonly points: NonNullable<MonitoringView['tensors']>[number]['points'];
+}
+
 /** All that a report shows. Plain data: sections that are null are left out. */
 export interface ReportData {
   /** Name of the deployment, or of the current file. */
@@ -56,6 +63,7 @@ export interface ReportData {
   readonly verdict: Verdict;
   readonly features: readonly FeatureReport[];
   readonly prediction: FeatureReport | null;
+  readonly tensors: readonly TensorReport[];
   readonly fairness: MonitoringView['fairness'];
   readonly performance: MonitoringView['performance'];
   readonly operations: MonitoringView['operations'];

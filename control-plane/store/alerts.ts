@@ -128,6 +128,14 @@ export async function openAlerts(
     );
 }
 
+/** The open alerts of one kind, of all deployments. */
+export async function openAlertsOfKind(db: Reader, kind: AlertKind): Promise<AlertRow[]> {
+  return db
+    .select()
+    .from(alerts)
+    .where(and(eq(alerts.kind, kind), isNull(alerts.resolvedAt)));
+}
+
 /** The versions of a deployment that have an open alert. */
 export async function manifestsWithOpenAlerts(
   db: Reader,

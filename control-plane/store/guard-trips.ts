@@ -1,8 +1,8 @@
-import { and, desc, eq, inArray, lt } from 'drizzle-orm';
-import type { AgentId } from '../../protocol/ids.ts';
+import { and, desc, eq, gte, inArray, isNull, lt, sql } from 'drizzle-orm';
+import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { Trip } from '../../protocol/trip.ts';
 import type { Reader, Transaction } from './database.ts';
-import { guardTrips } from './schema.ts';
+import { agents, guardTrips, reports } from './schema.ts';
 
 export type GuardTripRow = typeof guardTrips.$inferSelect;
 
@@ -52,4 +52,43 @@ export async function tripsOf(
     .where(eq(guardTrips.deployment, deployment))
     .orderBy(desc(guardTrips.receivedAt), desc(guardTrips.id))
     .limit(limit);
+}
+
+/**
+ * Whether a host that is not revoked keeps a version of a deployment out: its latest report says so, or it goes on with it for
+ * want of another, which only the trip tells. A trip from before `decidedMs` is of an older decision.
+ */
+export async function isTakenBack(
+  db: Reader,
+  deployment: string,
+  manifest: Digest,
+  decidedMs: number,
+): Promise<boolean> {
+  const refused = sql`exists (
+    select 1 from json_each(${reports.arms}) as arm where arm.value ->> 'manifest' = ${manifest}
+      and arm.value ->> 'code' = 'guard-tripped')`;
+  // Most reports are told by their text that they hold no such refusal.
+  const mayBe = sql`instr(${reports.arms}, 'guard-tripped') > 0`;
+  const [out] = await db
+    .select({ agent: reports.agentId })
+    .from(reports)
+    .innerJoin(agents, eq(agents.id, reports.agentId))
+    .where(and(eq(reports.deployment, deployment), isNull(agents.revokedAt), mayBe, refused))
+    .limit(1);
+  if (out !== undefined) return true;
+  const kept = sql`${guardTrips.trip} ->> '$.outcome.kind' = 'kept' and ${guardTrips.trip} ->> 'manifest' = ${manifest}`;
+  const [on] = await db
+    .select({ agent: guardTrips.agentId })
+    .from(guardTrips)
+    .innerJoin(agents, eq(agents.id, guardTrips.agentId))
+    .where(
+      and(
+        eq(guardTrips.deployment, deployment),
+        gte(guardTrips.receivedAt, decidedMs),
+        isNull(agents.revokedAt),
+        kept,
+      ),
+    )
+    .limit(1);
+  return on !== undefined;
 }

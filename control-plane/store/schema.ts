@@ -280,6 +280,7 @@ export const alertKinds = [
   'performance',
   'fairness',
   'evaluation',
+  'guard-tripped',
 ] as const;
 
 export const alerts = sqliteTable(

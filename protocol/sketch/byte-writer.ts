@@ -36,6 +36,24 @@ export class ByteWriter {
     this.#length += 1;
   }
 
+  /**
+   * Room for so many bytes more, for loops that write thousands: what they put into `bytes` from `length` on is written
+   * once they call `advance`. Valid until anything else is written that may be longer than the room.
+   */
+  room(size: number): Uint8Array {
+    const needed = this.#length + size;
+    if (needed > this.#bytes.length) this.#grow(Math.max(needed, 2 * this.#bytes.length));
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  advance(length: number): void {
+    this.#length = length;
+  }
+
   uint32(value: number): void {
     const at = this.#reserve(4);
     this.#view.setUint32(at, value, true);
@@ -53,6 +71,21 @@ export class ByteWriter {
    * @throws SketchError `value` unless a whole number from 0 to 2^53 − 1
    */
   count(value: number, name: string, index?: number): void {
+    // Nearly all counts of a window take one byte or two.
+    if ((value & 0x7f) === value) {
+      this.byte(value);
+      return;
+    }
+    if ((value & 0x3fff) === value) {
+      const at = this.#reserve(2);
+      this.#bytes[at] = value | 0x80;
+      this.#bytes[at + 1] = value >>> 7;
+      return;
+    }
+    this.#longCount(value, name, index);
+  }
+
+  #longCount(value: number, name: string, index: number | undefined): void {
     let rest = value;
     if (value >>> 0 !== value) {
       this.#requireCount(value, name, index);
@@ -69,20 +102,8 @@ export class ByteWriter {
     this.byte(rest);
   }
 
-  /**
-   * Sign, 5 exponent bits e, 10 mantissa bits m: (1024 + m) · 2^(e − 14), and m · 2^-13 for e = 0; rounded half up.
-   * Off by at most 2^-11 (plus 2^-25 of the float32 in between) of the value, or 2^-14 below 2^-3. Larger ones than it
-   * holds become the largest.
-   */
   float16(value: number): void {
-    const magnitude = Math.min(Math.abs(value), MAX_FLOAT16);
-    let code = 0;
-    if (magnitude < LEAST_NORMAL) code = Math.round(magnitude * 2 ** 13);
-    else {
-      single[0] = magnitude;
-      code = ((singleBits[0] + 0x1000) >>> 13) - REBIAS;
-    }
-    if (value < 0) code |= 0x8000;
+    const code = float16Code(value);
     const at = this.#reserve(2);
     this.#bytes[at] = code;
     this.#bytes[at + 1] = code >>> 8;
@@ -110,4 +131,20 @@ export class ByteWriter {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+/**
+ * Sign, 5 exponent bits e, 10 mantissa bits m: (1024 + m) · 2^(e − 14), and m · 2^-13 for e = 0; rounded half up.
+ * Off by at most 2^-11 (plus 2^-25 of the float32 in between) of the value, or 2^-14 below 2^-3. Larger ones than it
+ * holds become the largest.
+ */
+export function float16Code(value: number): number {
+  const magnitude = Math.abs(value);
+  let code = 0;
+  if (magnitude < LEAST_NORMAL) code = (magnitude * 2 ** 13 + 0.5) | 0;
+  else {
+    single[0] = Math.min(magnitude, MAX_FLOAT16);
+    code = ((singleBits[0] + 0x1000) >>> 13) - REBIAS;
+  }
+  return value < 0 ? code | 0x8000 : code;
 }

@@ -1,6 +1,6 @@
 /**
  * A window as bytes. Little-endian; `count` is a LEB128 varint from 0 to 2^53 − 1, written in as
- * few bytes as it takes; `f16` is sign, 5 exponent and 10 mantissa bits (`ByteWriter.float16`).
+ * few bytes as it takes; `f16` is sign, 5 exponent and 10 mantissa bits (`float16Code`).
  *
  *     'D' 'L' 'W'    magic
  *     version        byte, FORMAT_VERSION

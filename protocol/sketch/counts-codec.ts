@@ -6,6 +6,8 @@ import { SketchError } from './error.ts';
 export type CountsCode = 'plain' | 'near';
 
 const MOST = Number.MAX_SAFE_INTEGER;
+/** 2^53 − 1 takes eight bytes of seven bits; a run of zeros takes one more. */
+const MAX_COUNT_BYTES = 9;
 /** Twice this is still a 31-bit number. */
 const SMALL = 2 ** 29 - 1;
 
@@ -16,6 +18,7 @@ const SMALL = 2 ** 29 - 1;
  * Bins of a reference hold about as many rows as their neighbours, and then a difference takes one byte where a count
  * above 127 takes two.
  *
+ * @param used cells from here on are taken for zeros and not looked at
  * @returns their sum
  * @throws SketchError `value` when one is no count
  */
@@ -24,31 +27,66 @@ export function writeCounts(
   counts: Float64Array,
   name: string,
   code: CountsCode = 'plain',
+  used = counts.length,
 ): number {
+  const near = code === 'near';
+  const bytes = writer.room(MAX_COUNT_BYTES * counts.length);
+  let at = writer.length;
   let total = 0;
   let before = 1;
   for (let k = 0; k < counts.length; ) {
-    const count = counts[k];
-    if (count !== 0) {
-      writer.count(
-        Number.isSafeInteger(count) && count > 0 ? codeOf(count, before) : count,
-        name,
-        k,
-      );
-      if (code === 'near') before = count;
-      total += count;
-      k += 1;
+    const count = k < used ? counts[k] : 0;
+    const whole = count | 0;
+    if (count === 0) {
+      const start = k;
+      k = zerosEnd(counts, k, used);
+      bytes[at] = 0;
+      writer.advance(at + 1);
+      writer.count(k - start - 1, name);
+      at = writer.length;
       continue;
     }
-    const start = k;
-    // Four at a time: most of the 2,049 buckets of a latency are such zeros.
-    const fourBefore = counts.length - 4;
-    while (k <= fourBefore && isZero4(counts, k)) k += 4;
-    while (k < counts.length && counts[k] === 0) k += 1;
-    writer.byte(0);
-    writer.count(k - start - 1, name);
+    if (whole === count && whole > 0 && whole <= SMALL && before <= SMALL) {
+      const written = near ? nearCode(whole, before) : whole;
+      if (written < 0x80) {
+        bytes[at] = written;
+        at += 1;
+      } else if (written < 0x4000) {
+        bytes[at] = written | 0x80;
+        bytes[at + 1] = written >>> 7;
+        at += 2;
+      } else at = writeLong(writer, at, written, name, k);
+    } else {
+      const valid = Number.isSafeInteger(count) && count > 0;
+      at = writeLong(writer, at, valid && near ? codeOf(count, before) : count, name, k);
+    }
+    if (near) before = count;
+    total += count;
+    k += 1;
   }
+  writer.advance(at);
   return total;
+}
+
+/** Into the room that was made for all. @throws SketchError `value` */
+function writeLong(
+  writer: ByteWriter,
+  at: number,
+  count: number,
+  name: string,
+  index: number,
+): number {
+  writer.advance(at);
+  writer.count(count, name, index);
+  return writer.length;
+}
+
+/** Four at a time: most of the 2,049 buckets of a latency are such zeros. */
+function zerosEnd(counts: Float64Array, start: number, used: number): number {
+  let k = start;
+  while (k <= used - 4 && isZero4(counts, k)) k += 4;
+  while (k < used && counts[k] === 0) k += 1;
+  return k < used ? k : counts.length;
 }
 
 function isZero4(counts: Float64Array, k: number): boolean {
@@ -103,18 +141,20 @@ export function readCounts(
  * on both sides, then those left on one side. Behind 1 there are none below: a count is its own code.
  */
 function codeOf(count: number, before: number): number {
-  if (count <= SMALL && before <= SMALL) {
-    // The same in whole numbers of 31 bits, which nearly all counts are.
-    const from = before | 0;
-    const to = count | 0;
-    if (to >= 2 * from) return to;
-    return to > from ? (to - from) << 1 : ((from - to) << 1) | 1;
-  }
+  if (count <= SMALL && before <= SMALL) return nearCode(count, before);
   const above = count - before;
   const both = Math.min(before - 1, MOST - before);
   if (above > both) return count;
   if (-above > both) return MOST + 1 - count;
   return above > 0 ? 2 * above : 1 - 2 * above;
+}
+
+/** The same in whole numbers of 31 bits, which nearly all counts are. */
+function nearCode(count: number, before: number): number {
+  const from = before | 0;
+  const to = count | 0;
+  if (to >= 2 * from) return to;
+  return to > from ? (to - from) << 1 : ((from - to) << 1) | 1;
 }
 
 function countOf(code: number, before: number): number {

@@ -1,5 +1,5 @@
 import type { ByteReader } from './byte-reader.ts';
-import type { ByteWriter } from './byte-writer.ts';
+import { type ByteWriter, float16Code } from './byte-writer.ts';
 import { readCounts, writeCounts } from './counts-codec.ts';
 import { SketchError } from './error.ts';
 import type { CategoricalSketch } from './frequency.ts';
@@ -129,10 +129,17 @@ function writeValues(writer: ByteWriter, sketch: NumericSketch, total: number): 
   writer.float64(moments.min);
   writer.float64(moments.max);
   const sigma = Math.sqrt(variance(moments));
+  const perSigma = sigma === 0 ? 0 : 1 / sigma;
+  const bytes = writer.room(2 * counts.length);
+  let at = writer.length;
   for (let k = 0; k < counts.length; k += 1) {
     if (counts[k] === 0) continue;
-    writer.float16(sigma === 0 ? 0 : (sums[k] / counts[k] - mean) / sigma);
+    const code = float16Code((sums[k] / counts[k] - mean) * perSigma);
+    bytes[at] = code;
+    bytes[at + 1] = code >>> 8;
+    at += 2;
   }
+  writer.advance(at);
 }
 
 /** Refuses moments that no data have: merged into a fleet's, one NaN would stay for ever. */

@@ -6,7 +6,10 @@ import { LATENCY_BUCKETS, type LatencySketch, latencyBucket } from './latency.ts
 
 /** Layout: see codec.ts. @throws SketchError `value` when buckets and count disagree */
 export function writeLatency(writer: ByteWriter, latency: LatencySketch, name: string): void {
-  const total = writeCounts(writer, latency.counts, name);
+  // Nothing lies above the bucket of the largest; if something does, the sum is not the count.
+  const slowest = latencyBucket(latency.maxUs);
+  const used = latency.counts[slowest] > 0 ? slowest + 1 : LATENCY_BUCKETS;
+  const total = writeCounts(writer, latency.counts, name, 'plain', used);
   if (total !== latency.count) {
     throw new SketchError('value', `${name}: ${total} in buckets, count ${latency.count}`);
   }

@@ -31,6 +31,8 @@ export interface TensorDrift {
   /** Rows that were looked at. */
   readonly rows: Sides;
   readonly fourier: FourierTest;
+  /** MMD² over the scatter of the reference. */
+  readonly cloud: number;
   readonly centroids: {
     readonly psiDebiased: number;
     readonly jensenShannon: number;
@@ -69,12 +71,13 @@ export function compareTensor(
   );
   const parts = [fourier.logP, centroids.logP, ...measures.map(({ logP }) => logP)];
   const psis = measures.map(({ drift }) => drift.psiDebiased);
+  const cloud = fourier.mmd2 / spread.trace;
   return {
     rows: { reference: finiteRows(reference), current: finiteRows(current) },
-    ...{ fourier, centroids, measures },
+    ...{ fourier, cloud, centroids, measures },
     logP: logHarmonicMean(parts),
     logE: logMean(parts.map(logEValue)),
-    effect: Math.max(fourier.mmd2 / spread.trace, centroids.psiDebiased, ...psis),
+    effect: Math.max(cloud, centroids.psiDebiased, ...psis),
   };
 }
 

@@ -90,6 +90,7 @@ test('the command line', () => {
     printToken: false,
     admission: { requireApproval: false, minProtocol: 1 },
     admissionRate: { perSecond: 400, burst: 400 },
+    behindProxy: false,
   });
   const tls = ['--tls-cert', '/c.pem', '--tls-key', '/k.pem'];
   expect(
@@ -98,6 +99,7 @@ test('the command line', () => {
     tls: { cert: '/c.pem', key: '/k.pem' },
     admission: { requireApproval: true, minProtocol: 3 },
   });
+  expect(parseControlConfig(['--behind-proxy']).behindProxy).toBe(true);
   expect(() => parseControlConfig(tls.slice(0, 2))).toThrow('--tls-cert needs --tls-key');
   expect(() => parseControlConfig(['--min-agent-protocol', '4'])).toThrow('min-agent-protocol');
   expect(() => parseControlConfig(['--links-per-second', '0'])).toThrow('links-per-second');

@@ -77,6 +77,7 @@ export function reportData(change: Partial<ReportData> = {}): ReportData {
     verdict: 'alert',
     features: [feature('income')],
     prediction: null,
+    tensors: [],
     fairness: null,
     performance: null,
     operations: null,

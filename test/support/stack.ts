@@ -83,17 +83,26 @@ export class Stack {
   readonly keepAlive = new KeepAliveAgent({ keepAlive: true, maxSockets: 32 });
   readonly agents: AgentHandle[] = [];
   control: Program;
+  readonly #controlArgs: readonly string[];
   port: number;
   token: string;
 
-  private constructor(folder: string, control: Program, port: number, token: string) {
+  private constructor(
+    folder: string,
+    controlArgs: readonly string[],
+    control: Program,
+    port: number,
+    token: string,
+  ) {
     this.folder = folder;
+    this.#controlArgs = controlArgs;
     this.control = control;
     this.port = port;
     this.token = token;
   }
 
-  static async start(): Promise<Stack> {
+  /** `controlArgs`: of the control plane, also when it starts again. */
+  static async start(...controlArgs: string[]): Promise<Stack> {
     const folder = await mkdtemp(join(tmpdir(), 'driftline-stack-'));
     const control = new Program('control-plane/main.js', [
       '--data',
@@ -101,10 +110,12 @@ export class Stack {
       '--port',
       '0',
       '--print-token',
+      ...controlArgs,
     ]);
     const { token } = await control.line('admin-token');
     const { url } = await control.line('listening');
-    return new Stack(folder, control, Number(new URL(String(url)).port), String(token));
+    const port = Number(new URL(String(url)).port);
+    return new Stack(folder, controlArgs, control, port, String(token));
   }
 
   get url(): string {
@@ -122,6 +133,7 @@ export class Stack {
       join(this.folder, 'control'),
       '--port',
       String(this.port),
+      ...this.#controlArgs,
     ]);
     await this.control.line('listening');
   }

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -13,13 +15,31 @@ const CLI = join(ROOT, 'control-plane/cli/driftline.js');
 
 let stack: Stack;
 let host: AgentHandle;
+let receiver: Server;
+/** What the channel was told, as its webhook got it. */
+const messages: { type: string; data: { summary: string; link: string } }[] = [];
 
 beforeAll(async () => {
-  stack = await Stack.start();
+  receiver = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    messages.push(JSON.parse(Buffer.concat(chunks).toString()));
+    response.writeHead(204).end();
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  stack = await Stack.start('--allow-network', '127.0.0.0/8');
+  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+  await stack.api('PUT', '/channels/ops', { kind: 'webhook', url });
   host = await stack.addAgent('edge', 2);
   for (const [at, op] of (['Abs', 'Log'] as const).entries()) await push(at + 1, op);
 });
-afterAll(() => stack.stop());
+afterAll(async () => {
+  await stack.stop();
+  receiver.close();
+});
+
+const toldOf = (type: string) =>
+  until(type, async () => messages.find((message) => message.type === type) ?? null);
 
 async function push(version: number, op: UnaryOperator): Promise<void> {
   const files = await writeUnaryModel(stack.folder, 'loans', version, op);
@@ -60,9 +80,9 @@ it('a host that is offline takes a bad version back by itself, keeps it out over
   await stack.endControl('SIGKILL');
   const asked: number[] = [];
   while (asked.at(-1) !== 1 && asked.length < 100) asked.push(await ask(-3));
-  // No engine bears more than two; there are two engines.
+  // No engine gives more than three, whether or not it has heard of the other's yet; there are two engines.
   expect(asked.slice(0, -1)).toEqual(asked.slice(0, -1).map(() => 500));
-  expect(asked.length).toBeLessThanOrEqual(2 * 2 + 2);
+  expect(asked.length).toBeLessThanOrEqual(2 * 3 + 1);
 
   // Every engine of the host answers with the last good version, without anybody's word.
   for (let k = 0; k < 40; k += 1) expect(await ask(-3)).toBe(1);
@@ -104,9 +124,19 @@ it('a host that is offline takes a bad version back by itself, keeps it out over
   const audit = await stack.api<{ items: { action: string }[] }>('GET', '/audit?limit=500');
   expect(audit.items.filter(({ action }) => action === 'agent.guard-tripped')).toHaveLength(1);
 
+  // People are told, once, with the evidence and a page that shows it.
+  const opened = await toldOf('alert.opened');
+  expect(opened.data.summary).toMatch(/version 2 was taken back by a host, last by edge: 3 of the/);
+  const page = await (await fetch(opened.data.link)).text();
+  expect(page).toContain('guard-tripped');
+  expect(page).toContain('version 1 answers');
+  expect(await driftline('alerts')).toMatch(/guard-tripped\s+loans\s+version 2 was taken back/);
+
   // Somebody decides: first for the version before, then anew for the one that was taken back.
   await driftline('rollback', 'loans', '--reason', 'NaN below 0');
   expect(await ask(-3)).toBe(1);
+  await toldOf('alert.resolved');
   await driftline('deploy', 'loans@2', '--as', 'loans', '--strategy', 'all-at-once');
   await answersWith(2);
+  expect(messages.map(({ type }) => type)).toEqual(['alert.opened', 'alert.resolved']);
 });

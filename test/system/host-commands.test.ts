@@ -147,7 +147,9 @@ describe('a deployment that is kept to jurisdictions', () => {
     const whole = openSince();
     for (const row of rows.slice(0, 20)) await stack.infer(agent, [row]);
     expect((await merged(whole)).grouped).toBeGreaterThan(0);
-    await deploy({ jurisdictions: ['eu'], outcomes: 'within' });
+    const set = driftline('residency', 'mortgage', '--outcomes', 'within');
+    expect(set.out).toMatch(/hosts\s+in eu\n\s+windows\s+are merged of hosts within/);
+    expect(set.out).toMatch(/outcomes\s+leave hosts for a control plane within/);
     await followed();
     const kept = openSince();
     for (const row of rows.slice(20, 40)) await stack.infer(agent, [row]);
@@ -162,6 +164,10 @@ describe('a deployment that is kept to jurisdictions', () => {
     );
     const shown = driftline('decisions', 'show', decision, '--deployment', 'mortgage');
     expect([shown.status, shown.err]).toEqual([1, expect.stringContaining('host-outside')]);
+    const policy = driftline('residency', 'mortgage');
+    expect(policy.out).toMatch(/edge\s+us\s+does not get it/);
+    const wrong = driftline('residency', 'mortgage', '--decisions', 'eu');
+    expect([wrong.status, wrong.err]).toEqual([2, expect.stringContaining('within or anywhere')]);
     driftline('agents', 'move', 'edge', 'eu');
     await until('an answer', async () =>
       (await stack.infer(agent, [rows[0]])).status === 200 ? true : null,

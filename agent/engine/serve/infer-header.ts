@@ -2,11 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { MAX_JSON_DEPTH } from '../../../protocol/limits.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
 import { elementCount, showShape, type TensorSpec } from '../../../protocol/tensor.ts';
-import type { Tensor } from '../model/runtime.ts';
+import type { Tensor, TensorData } from '../model/runtime.ts';
 import { showValue, TensorValueError, toTensorData } from '../model/tensor-data.ts';
 import { nestsDeeperThan } from './json-depth.ts';
 import { JsonScalars } from './json-scalars.ts';
 import { flatten, parseShape } from './json-tensor.ts';
+import { type LiftedNumbers, liftData } from './lifted-data.ts';
 import { OipError } from './oip-error.ts';
 import { ALL_AS_JSON, type OutputSelection, parseOutputs } from './output-selection.ts';
 import { DEFAULT_OPTIONS, type RequestOptions, requestOptions } from './request-options.ts';
@@ -40,7 +41,9 @@ const INPUT_SOURCES = ['data', 'parameters.binary_data_size', 'parameters.shared
  * Throws `OipError` 'bad_request'.
  */
 export function parseInferHeader(json: Buffer, manifest: Manifest): InferHeader {
-  const { id, inputs, outputs, parameters } = parseJson(json);
+  const lifted = liftData(json, manifest);
+  const { id, inputs, outputs, parameters } =
+    lifted === null ? parseJson(json) : parseRest(lifted.json, json);
   // Clients that dump their objects whole send null for what is not set.
   if (id !== undefined && id !== null && typeof id !== 'string') {
     throw bad(`"id" must be a string, got ${typeof id}`);
@@ -49,7 +52,8 @@ export function parseInferHeader(json: Buffer, manifest: Manifest): InferHeader 
   const exact = new JsonScalars(json);
   const parsed: HeaderInput[] = [];
   for (let at = 0; at < inputs.length; at += 1) {
-    const input = parseInput(inputs[at], at, manifest, exact);
+    const numbers = lifted?.numbers.get(at) ?? null;
+    const input = parseInput(inputs[at], manifest, numbers, () => exact.ofInput(at));
     const name = nameOf(input);
     if (parsed.some((other) => nameOf(other) === name)) throw bad(`input "${name}" is given twice`);
     parsed.push(input);
@@ -99,11 +103,21 @@ function parseJson(body: Buffer): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** What is left of a request when its numbers are lifted; what is wrong with it is said of the request as it came. */
+function parseRest(rest: Buffer, request: Buffer): Record<string, unknown> {
+  try {
+    return parseJson(rest);
+  } catch {
+    return parseJson(request);
+  }
+}
+
+/** `numbers`: its data, if they were lifted out; `exact`: the text of its data, value by value. */
 function parseInput(
   input: unknown,
-  index: number,
   manifest: Manifest,
-  exact: JsonScalars,
+  numbers: LiftedNumbers | null,
+  exact: () => readonly string[],
 ): HeaderInput {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw bad('each input must be an object with name, shape, datatype and data');
@@ -126,16 +140,50 @@ function parseInput(
       : binarySize(parameters, data, spec);
   if (sizeBytes !== undefined) return binaryInput(spec, checkedShape, sizeBytes);
   if (!Array.isArray(data)) throw bad(`input "${spec.name}" needs "data", an array`);
-  const flat = flatten(data, checkedShape, spec.name);
+  const values =
+    numbers === null
+      ? jsonValues(data, checkedShape, spec, exact)
+      : liftedValues(numbers, checkedShape, spec);
+  const tensor = { datatype: spec.datatype, shape: checkedShape, data: values };
+  return { kind: 'given', name: spec.name, tensor };
+}
+
+function jsonValues(
+  data: readonly unknown[],
+  shape: readonly number[],
+  { name, datatype }: TensorSpec,
+  exact: () => readonly string[],
+): TensorData {
+  const flat = flatten(data, shape, name);
   try {
-    const what = `input "${spec.name}"`;
-    const values = toTensorData(spec.datatype, flat, what, () => exact.ofInput(index));
-    const tensor = { datatype: spec.datatype, shape: checkedShape, data: values };
-    return { kind: 'given', name: spec.name, tensor };
+    return toTensorData(datatype, flat, `input "${name}"`, exact);
   } catch (cause) {
     if (cause instanceof TensorValueError) throw bad(cause.message);
     throw cause;
   }
+}
+
+function liftedValues(
+  { values, shape: nesting }: LiftedNumbers,
+  shape: readonly number[],
+  { name }: TensorSpec,
+): TensorData {
+  if (nesting.length > 1 && !sameShape(nesting, shape)) {
+    throw bad(
+      `input "${name}" is nested as ${showShape(nesting)}; its shape says ${showShape(shape)}`,
+    );
+  }
+  const expected = elementCount(shape);
+  if (values.length !== expected) {
+    throw bad(
+      `input "${name}" has ${values.length} values; its shape ${showShape(shape)} holds ${expected}`,
+    );
+  }
+  return values;
+}
+
+function sameShape(one: readonly number[], other: readonly number[]): boolean {
+  return one.length === other.length && one.every((size, at) => size === other[at]);
 }
 
 /** `parameters.binary_data_size` of an input, if it is given and nothing else is. */

@@ -1,9 +1,11 @@
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
+import {
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  endOfString,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+} from './json-walk.ts';
 
 /**
  * Do arrays and objects in JSON text nest deeper than `limit`? Looked at before the text is parsed: V8 takes
@@ -33,11 +35,4 @@ function hasMoreThan(json: Uint8Array, byte: number, other: number, count: numbe
     }
   }
   return false;
-}
-
-/** Index of the quote that closes the string opened at `start`. */
-export function endOfString(json: Uint8Array, start: number): number {
-  let at = start + 1;
-  while (at < json.length && json[at] !== QUOTE) at += json[at] === BACKSLASH ? 2 : 1;
-  return at;
 }

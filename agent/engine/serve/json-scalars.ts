@@ -1,12 +1,14 @@
-import { endOfString } from './json-depth.ts';
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
+import {
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COMMA,
+  endOfString,
+  endOfValue,
+  isStructure,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  skipBlank,
+} from './json-walk.ts';
 
 /**
  * The text of numbers in a request body that `JSON.parse` has rounded: it makes 9007199254740993 into ...992 and
@@ -72,41 +74,4 @@ function scalars(json: Buffer, start: number): string[] {
     }
   }
   return texts;
-}
-
-function endOfValue(json: Buffer, start: number): number {
-  const first = json[start];
-  if (first === QUOTE) return endOfString(json, start) + 1;
-  if (first !== OPEN_ARRAY && first !== OPEN_OBJECT) return endOfLiteral(json, start);
-  let depth = 0;
-  for (let at = start; at < json.length; at += 1) {
-    const byte = json[at];
-    if (byte === QUOTE) at = endOfString(json, at);
-    else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) depth += 1;
-    else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
-  }
-  return json.length;
-}
-
-function endOfLiteral(json: Buffer, start: number): number {
-  let at = start;
-  while (at < json.length && !isStructure(json[at])) at += 1;
-  return at;
-}
-
-/** White space, a bracket, a comma or a colon: where a number, `true`, `false` or `null` ends. */
-function isStructure(byte: number): boolean {
-  if (byte <= 0x20 || byte === COMMA || byte === COLON) return true;
-  return (
-    byte === OPEN_ARRAY || byte === CLOSE_ARRAY || byte === OPEN_OBJECT || byte === CLOSE_OBJECT
-  );
-}
-
-function skipBlank(json: Buffer, start: number): number {
-  let at = start;
-  while (json[at] <= 0x20) at += 1;
-  return at;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { tableBaseline } from '../../../agent/describe/baseline.ts';
 import { parseCsv } from '../../../agent/describe/csv.ts';
 import { inferManifest } from '../../../agent/describe/infer-manifest.ts';
 import { buildProfile } from '../../../agent/describe/profile-builder.ts';
@@ -29,7 +30,8 @@ async function profileOf(
     ...{ inputs: [...spec.inputs], outputs: [...spec.outputs] },
   };
   try {
-    const profile = parseProfile(encodeProfile(await buildProfile(session, manifest, table)));
+    const baseline = tableBaseline(table, manifest.features, manifest.inputs);
+    const profile = parseProfile(encodeProfile(await buildProfile(session, manifest, baseline)));
     checkProfileAgainstManifest(profile, manifest);
     return profile;
   } finally {
@@ -121,7 +123,7 @@ describe('what a baseline says of texts and whole tensors', () => {
     expect((await text('hashed')).features[0].grid).toEqual({ kind: 'hashed' });
   });
 
-  it('is the axes of an embedding, from a hundred rows on; an image is told to be none', async () => {
+  it('is the axes of an embedding, from a hundred rows on; rows of four numbers are no image', async () => {
     const row = (at: number) =>
       [Math.sin(at), Math.cos(3 * at), Math.sin(at * at), at / 200].join();
     const rows = Array.from({ length: 200 }, (_, at) => row(at));
@@ -136,6 +138,6 @@ describe('what a baseline says of texts and whole tensors', () => {
     expect(tensors?.map(({ name, width }) => [name, width])).toEqual([['x', 4]]);
     expect(reference.tensors[0].rows).toBeGreaterThan(50);
     await expect(watch('embedding', 99)).rejects.toThrow('at least 100');
-    await expect(watch('image')).rejects.toThrow("can't be learned from a CSV");
+    await expect(watch('image')).rejects.toThrow('has the shape [200,4]: images are');
   });
 });

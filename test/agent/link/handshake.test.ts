@@ -134,6 +134,52 @@ describe("HELLO-10: an agent is online only for who proves the control plane's k
   });
 });
 
+describe('a control plane older than protocol 3', () => {
+  /** As it says it: no roots, and no proof of its own. */
+  function oldChallenge(): void {
+    const { publicKey: controlKey } = control.key;
+    const nonce = new Uint8Array(32).fill(7);
+    control.say({ kind: 'challenge', nonce, controlKey, protocols: { min: 1, max: 2 } });
+  }
+
+  async function windowWaits(): Promise<void> {
+    const { kind: _, boot: __, sequence: ___, ...window } = telemetry();
+    await outbox.append(window);
+    control.hangUp();
+    await control.until(() => control.connections === 2);
+    oldChallenge();
+  }
+
+  /** It is updated, and the host comes to it by itself with what waited. */
+  async function isUpdated(hellos: number): Promise<void> {
+    await control.until(() => control.connections === 3);
+    control.challenge();
+    await control.heardOf('hello', hellos);
+    await control.welcome();
+    await control.heardOf('telemetry');
+  }
+
+  it('is given no window by a host that has its root, until it proves itself again', async () => {
+    await control.welcome();
+    await online();
+    await windowWaits();
+    await control.heardOf('hello', 2);
+    control.say({ ...WELCOME, protocol: 2 });
+    await control.until(() => control.closed === 2);
+    expect(logged.at(-1)?.detail).toContain('or one older than protocol 3');
+    expect([tokens.length, outbox.pending.length]).toEqual([1, 1]);
+    await isUpdated(3);
+  });
+
+  it('is told nothing by a host that was updated before it, and has no root yet', async () => {
+    await windowWaits();
+    await control.until(() => control.closed === 2);
+    expect(logged.at(-1)?.detail).toContain('update it first');
+    expect([tokens, outbox.pending.length]).toEqual([[], 1]);
+    await isUpdated(2);
+  });
+});
+
 describe('HELLO-12: only the control plane itself sends an agent away for good', () => {
   it('comes back after a refusal that nobody signed, or an impostor did', async () => {
     control.say(REVOKED);

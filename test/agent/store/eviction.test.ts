@@ -139,6 +139,44 @@ describe('ARTIFACT-10: a store that is full', () => {
     expect(await disk.stat(pathOf(root, spared))).not.toBeNull();
   });
 
+  it('has whole what somebody comes for while its removal is under way', async () => {
+    const [one, two, three, four] = versions;
+    // Room for three versions, and for two manifests of unknown size once some have gone.
+    store = open(2_500_000, 0);
+    shelf = new VersionShelf(store, () => undefined);
+    for (const version of [one, two, four]) expect(await fetch(version)).toBe('here');
+    let begun: () => void = () => undefined;
+    let end: () => void = () => undefined;
+    const beginning = new Promise<void>((resolve) => (begun = resolve));
+    const ending = new Promise<void>((resolve) => (end = resolve));
+    const paths = [shelf.filesOf(one)?.manifestPath, shelf.filesOf(one)?.modelPath];
+    const remove = disk.remove.bind(disk);
+    disk.remove = async (path) => {
+      if (paths.includes(path)) {
+        begun();
+        await ending;
+      }
+      await remove(path);
+    };
+    const coming = fetch(three);
+    await beginning;
+    const held = { ended: false };
+    const again = store.ensure(one, server.source, never).finally(() => {
+      held.ended = true;
+    });
+    // The file can still be seen, and its bytes are right: whoever believes that is done in some turns.
+    for (let turn = 0; turn < 200 && !held.ended; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    end();
+    const files = await again;
+    expect(await coming).toBe('here');
+    expect([files.manifestPath, files.modelPath]).toEqual(paths);
+    for (const path of [files.manifestPath, files.modelPath]) {
+      expect(await disk.stat(path)).not.toBeNull();
+    }
+  });
+
   it('fetches again what is gone though it was verified', async () => {
     await fetch(versions[0]);
     const { modelPath } = await store.ensure(versions[0], null, never);

