@@ -79,7 +79,6 @@ export class Publisher {
   }
 
   async load(): Promise<void> {
-    await this.#store.write(forgetContents);
     for (const row of await allDesired(this.#store.read)) {
       this.#inForce.set(row.agentId, { generation: row.generation, requestedAtMs: row.createdAt });
     }
@@ -128,6 +127,11 @@ export class Publisher {
     const { generation } = change;
     if (documents.length > 0) this.#onPublished({ documents, generation, requestedAtMs });
     return change;
+  }
+
+  /** Forgets what no document says any more. */
+  async tidy(): Promise<void> {
+    await this.#store.write(forgetContents);
   }
 
   /** A host that is out of service follows no document. */
