@@ -10,6 +10,7 @@ import { type Logger, pino } from 'pino';
 import { MAX_PROFILE_BYTES } from '../protocol/limits.ts';
 import { record } from './audit/record.ts';
 import { type ControlConfig, parseControlConfig, USAGE } from './config.ts';
+import { keepHeapSmall } from './heap.ts';
 import { createApp } from './http/app.ts';
 import { isAllowedHost } from './http/host-check.ts';
 import type { Hub } from './http/services.ts';
@@ -245,6 +246,7 @@ async function main(): Promise<void> {
 // Compared by real path: an installed command is a link to this file.
 const started = process.argv[1];
 if (started !== undefined && import.meta.url === pathToFileURL(realpathSync(started)).href) {
+  keepHeapSmall();
   main().catch((error: unknown) => {
     process.stderr.write(`the control plane could not start: ${error}\n`);
     process.exitCode = 1;

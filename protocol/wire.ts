@@ -1,5 +1,6 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
+import type { DesiredMessage } from './desired.ts';
 import { type DownMessage, downMessageSchema } from './down.ts';
 import { ProtocolError } from './error.ts';
 import { MAX_FRAME_BYTES } from './limits.ts';
@@ -20,11 +21,6 @@ export function encodeDown(message: DownMessage): Uint8Array {
   return encode(message);
 }
 
-const FIXMAP = 0x80;
-const MOST_FIXMAP_KEYS = 15;
-const FIXSTR = 0xa0;
-const NTH_KEY = new TextEncoder().encode('nth');
-
 /**
  * A telemetry frame as its connection numbers it: one more key at the end of its map. The frame itself was encoded when
  * its window was made and stands in the outbox as it is, whichever connection carries it.
@@ -32,18 +28,44 @@ const NTH_KEY = new TextEncoder().encode('nth');
  * @param frame of `encodeUp`, with at most 14 keys, as telemetry has
  */
 export function numberedFrame(frame: Uint8Array, nth: number): Uint8Array {
+  return withField(frame, packField('nth', nth));
+}
+
+/** A document's frame with what it has in common with others, which is encoded once. Refuses a longer one than `encodeDown`. */
+export function releasedFrame(frame: Uint8Array, releases: PackedField): Uint8Array {
+  return checkedSize('desired', withField(frame, releases));
+}
+
+/** The releases of a document's versions, for `releasedFrame`. */
+export function packReleases(releases: NonNullable<DesiredMessage['releases']>): PackedField {
+  return packField('releases', releases);
+}
+
+/** A key and its value as they stand in a frame. */
+export type PackedField = Uint8Array;
+
+const FIXMAP = 0x80;
+const MOST_FIXMAP_KEYS = 15;
+
+function packField(key: string, value: unknown): PackedField {
+  const [name, packed] = [Uint8Array.from(packr.pack(key)), packr.pack(value)];
+  const field = new Uint8Array(name.length + packed.length);
+  field.set(name);
+  field.set(packed, name.length);
+  return field;
+}
+
+/** @param frame a map of at most 14 keys, which lacks the field */
+function withField(frame: Uint8Array, field: PackedField): Uint8Array {
   const keys = frame[0] - FIXMAP;
   if (!(keys >= 0 && keys < MOST_FIXMAP_KEYS)) {
     throw new ProtocolError('not-msgpack', `a frame that begins with ${frame[0]} is no small map`);
   }
-  const value = packr.pack(nth);
-  const numbered = new Uint8Array(frame.length + 1 + NTH_KEY.length + value.length);
-  numbered.set(frame);
-  numbered[0] = FIXMAP + keys + 1;
-  numbered[frame.length] = FIXSTR + NTH_KEY.length;
-  numbered.set(NTH_KEY, frame.length + 1);
-  numbered.set(value, frame.length + 1 + NTH_KEY.length);
-  return numbered;
+  const longer = new Uint8Array(frame.length + field.length);
+  longer.set(frame);
+  longer[0] = FIXMAP + keys + 1;
+  longer.set(field, frame.length);
+  return longer;
 }
 
 /** Parses one frame of an agent. Throws `ProtocolError` ('frame-too-large' | 'not-msgpack' | 'schema'). */
@@ -57,14 +79,15 @@ export function decodeDown(frame: Uint8Array): DownMessage {
 }
 
 function encode(message: UpMessage | DownMessage): Uint8Array {
-  const frame = packr.pack(message);
-  if (frame.length > MAX_FRAME_BYTES) {
-    throw new ProtocolError(
-      'frame-too-large',
-      `a "${message.kind}" frame of ${frame.length} bytes exceeds the ${MAX_FRAME_BYTES} allowed`,
-    );
-  }
-  return frame;
+  return checkedSize(message.kind, packr.pack(message));
+}
+
+function checkedSize(kind: string, frame: Uint8Array): Uint8Array {
+  if (frame.length <= MAX_FRAME_BYTES) return frame;
+  throw new ProtocolError(
+    'frame-too-large',
+    `a "${kind}" frame of ${frame.length} bytes exceeds the ${MAX_FRAME_BYTES} allowed`,
+  );
 }
 
 function parse<T>(schema: z.ZodType<T>, frame: Uint8Array): T {

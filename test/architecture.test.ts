@@ -30,7 +30,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   hono: /./,
   hyparquet: /^control-plane\/offline\/parquet-(table|chunk)\.ts$/,
   'hyparquet-compressors': /^control-plane\/offline\/parquet-chunk\.ts$/,
-  msgpackr: /^(protocol\/wire|agent\/rollout\/desired-store)\.ts$/,
+  msgpackr: /^(protocol\/wire|agent\/rollout\/desired-store|agent\/simulate\/late-checks)\.ts$/,
   nodemailer: /^control-plane\/notify\/email\.ts$/,
   'onnxruntime-node': /^agent\/engine\/model\/(runtime-node|native-run)\.ts$/,
   pino: /^(agent|control-plane)\/main\.ts$|^control-plane\/cli\//,

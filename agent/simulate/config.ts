@@ -43,7 +43,8 @@ a deployment for all hosts is also one for these.
   --control URL       control plane, for example http://127.0.0.1:7700
   --seconds S         how long after all are linked, 5 to 3,600           (default 60)
   --rows N            rows of each window                                (default 500)
-  --rollback D@V      take deployment D back to version V, and forward again, and measure until each agent has said so
+  --rollback D@V      take deployment D back to version V, and forward again, and measure until each agent has said so;
+                      signatures are verified right after that, which on real hosts costs each of them a millisecond
   --seed N            of everything that is left to chance                (default 1)
   --drop P            a frame is lost, and its connection with it         (default 0)
   --duplicate P       a frame arrives twice                               (default 0)

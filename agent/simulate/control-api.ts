@@ -6,6 +6,9 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const tokenSchema = z.object({ token: z.string() });
 const rollbackSchema = z.object({ generation: z.int() });
 const deploymentSchema = z.object({ model: z.string(), version: z.int() });
+const confirmationsSchema = z.object({
+  agents: z.array(z.object({ name: z.string(), confirmedAfterMs: z.number().nullable() })),
+});
 const totalsSchema = z.object({ totals: z.object({ windows: z.number() }) });
 
 /** What a simulation asks of the control plane besides what its agents do. */
@@ -42,6 +45,22 @@ export class ControlApi {
     return rollbackSchema.parse(await this.#json('POST', path, body)).generation;
   }
 
+  /** Of hosts whose names begin so, the time from the request to the report, by the control plane's clock; ascending. */
+  async confirmedAfterMs(
+    deployment: string,
+    generation: number,
+    prefix: string,
+  ): Promise<readonly number[]> {
+    const query = new URLSearchParams({ generation: String(generation), waitMs: '10000' });
+    const path = `/api/v1/deployments/${encodeURIComponent(deployment)}/confirmations?${query}`;
+    const { agents } = confirmationsSchema.parse(await this.#json('GET', path, null));
+    return agents
+      .flatMap(({ name, confirmedAfterMs }) =>
+        name.startsWith(prefix) && confirmedAfterMs !== null ? [confirmedAfterMs] : [],
+      )
+      .sort((a, b) => a - b);
+  }
+
   /** Windows merged of the hosts with this label, since `fromMs`. */
   async mergedWindows(deployment: string, label: string, fromMs: number): Promise<number> {
     const query = new URLSearchParams({
@@ -71,7 +90,12 @@ export class ControlApi {
   async #fetch(method: string, path: string, body: unknown, token: string): Promise<Response> {
     const answer = await fetch(new URL(path, this.#base), {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        // A process that is busy with thousands of agents would send on connections that were closed meanwhile.
+        connection: 'close',
+      },
       body: body === null ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });

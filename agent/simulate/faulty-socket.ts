@@ -9,6 +9,9 @@ interface Held {
   readonly timer: NodeJS.Timeout;
 }
 
+/** Looks at a frame that has come; true: it is to be delivered by `deliver`, later. */
+export type Early = (frame: Uint8Array, deliver: () => void) => boolean;
+
 /**
  * A real WebSocket on a bad network. Frames take their time in both directions; those of the agent may be lost (with the
  * connection), repeated or overtaken. The handshake is left alone until `begin`: a lost one is only a later one.
@@ -23,10 +26,19 @@ export class FaultySocket {
   #upUntilMs = 0;
   #downUntilMs = 0;
 
-  constructor(url: URL, options: ClientOptions, faults: Faults, random: () => number) {
+  readonly #takes: Early;
+
+  constructor(
+    url: URL,
+    options: ClientOptions,
+    faults: Faults,
+    random: () => number,
+    takes: Early = () => false,
+  ) {
     this.#socket = new WebSocket(url, options);
     this.#faults = faults;
     this.#random = random;
+    this.#takes = takes;
   }
 
   /** From here on the network is as bad as it was told to be. */
@@ -42,7 +54,10 @@ export class FaultySocket {
     const take = listener as unknown as (data: RawData, isBinary: boolean) => void;
     this.#socket.on('message', (data, isBinary) => {
       if (this.#isLost()) return;
-      this.#downUntilMs = this.#later(this.#downUntilMs, () => take(data, isBinary));
+      this.#downUntilMs = this.#later(this.#downUntilMs, () => {
+        const deliver = () => take(data, isBinary);
+        if (!(data instanceof Uint8Array && this.#takes(data, deliver))) deliver();
+      });
     });
     return this;
   }

@@ -1,6 +1,9 @@
 import { join } from 'node:path';
+import { realDisk } from '../store/disk.ts';
 import type { SimulationConfig } from './config.ts';
 import type { ControlApi } from './control-api.ts';
+import { fewFiles } from './few-files.ts';
+import { LateChecks } from './late-checks.ts';
 import { seededRandom } from './random.ts';
 import { Versions } from './versions.ts';
 import { VirtualAgent } from './virtual-agent.ts';
@@ -16,12 +19,18 @@ export class SimulatedFleet {
   readonly agents: readonly VirtualAgent[];
   /** What agents could not do, by what was said, and how often. */
   readonly failures = new Map<string, number>();
+  readonly #checks: LateChecks;
   readonly #random: () => number;
   #awaited: { generation: number; startMs: number; afterMs: Map<number, number> } | null = null;
   #crashes: NodeJS.Timeout | null = null;
   #crashing: Promise<unknown> = Promise.resolve();
 
-  private constructor(agents: (fleet: SimulatedFleet) => VirtualAgent[], random: () => number) {
+  private constructor(
+    agents: (fleet: SimulatedFleet) => VirtualAgent[],
+    checks: LateChecks,
+    random: () => number,
+  ) {
+    this.#checks = checks;
     this.#random = random;
     this.agents = agents(this);
   }
@@ -44,11 +53,13 @@ export class SimulatedFleet {
       onToken();
     }
     const versions = new Versions(api, rows, seededRandom(seed));
+    const checks = new LateChecks();
+    const disk = fewFiles(realDisk);
     const make = (fleet: SimulatedFleet) =>
       tokens.map(
         (joinToken, at) =>
           new VirtualAgent({
-            ...{ controlUrl, faults, versions, labels: {}, joinToken },
+            ...{ controlUrl, faults, versions, checks, disk, labels: {}, joinToken },
             folder: join(folder, String(at)),
             name: `sim-${label}-${at}`,
             random: seededRandom(seed + 1 + at),
@@ -57,7 +68,7 @@ export class SimulatedFleet {
             onFailure: (reason) => fleet.#failed(reason),
           }),
       );
-    return new SimulatedFleet(make, seededRandom(seed - 1));
+    return new SimulatedFleet(make, checks, seededRandom(seed - 1));
   }
 
   async start(): Promise<void> {
@@ -102,7 +113,10 @@ export class SimulatedFleet {
     }, everyMs);
   }
 
-  /** From now on, how long each agent takes until it has said that it serves what is asked for by `ask`. */
+  /**
+   * From now on, how long each agent takes until it has said that it serves what is asked for by `ask`. Documents are parsed
+   * and verified when all have said so.
+   */
   async measure(
     ask: () => Promise<number>,
     waitMs: number,
@@ -110,6 +124,7 @@ export class SimulatedFleet {
     readonly generation: number;
     readonly afterMs: readonly number[];
     readonly toldMs: readonly number[];
+    readonly verifiedLate: number;
   }> {
     const awaited = {
       generation: Number.POSITIVE_INFINITY,
@@ -117,6 +132,7 @@ export class SimulatedFleet {
       afterMs: new Map<number, number>(),
     };
     const early: [number, number, number][] = [];
+    this.#checks.hold();
     this.#awaited = awaited;
     this.#told = new Map();
     this.#early = early;
@@ -127,11 +143,13 @@ export class SimulatedFleet {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     this.#awaited = null;
+    const verifiedLate = await this.#checks.release();
     const ascending = (times: Map<number, number>) => [...times.values()].sort((a, b) => a - b);
     return {
       generation: awaited.generation,
       afterMs: ascending(awaited.afterMs),
       toldMs: ascending(this.#told),
+      verifiedLate,
     };
   }
 

@@ -64,7 +64,7 @@ async function simulate(
     const connected = fleet.online;
     load.start();
     fleet.crashEveryMinute(config.faults.crashes);
-    const rollback = await during(fleet, api, config, say);
+    const rollback = await during(fleet, api, config, `sim-${label}-`, say);
     const deployments = fleet.deployments;
     await fleet.stopTraffic();
     await until(() => fleet.pending === 0, SETTLE_WITHIN_MS);
@@ -108,6 +108,7 @@ async function during(
   fleet: SimulatedFleet,
   api: ControlApi,
   config: SimulationConfig,
+  prefix: string,
   say: (line: string) => void,
 ): Promise<SimulationResult['rollback']> {
   const endMs = performance.now() + config.seconds * 1000;
@@ -122,9 +123,10 @@ async function during(
     // Not measured: the first one runs code that has never run.
     await move(version);
     await move(present);
-    const { afterMs, toldMs } = await move(version);
+    const { generation, afterMs, toldMs, verifiedLate } = await move(version);
+    const acknowledgedMs = await api.confirmedAfterMs(deployment, generation, prefix);
     const { confirmed: _, ...told } = spreadOf(toldMs);
-    result = { ...spreadOf(afterMs), told };
+    result = { ...spreadOf(afterMs), told, acknowledged: spreadOf(acknowledgedMs), verifiedLate };
     await move(present);
     say(`took "${deployment}" back: ${afterMs.length} agents confirmed`);
   }

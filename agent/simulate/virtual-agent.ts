@@ -9,8 +9,10 @@ import { Outbox } from '../link/outbox.ts';
 import { TrustStore } from '../link/trust-store.ts';
 import { DesiredGate } from '../rollout/desired-gate.ts';
 import { DesiredStore } from '../rollout/desired-store.ts';
+import type { Disk } from '../store/disk.ts';
 import type { Faults } from './config.ts';
 import { FaultySocket } from './faulty-socket.ts';
+import { type LateChecks, readUnverified } from './late-checks.ts';
 import type { Versions } from './versions.ts';
 
 /** An outbox of this size holds hours of windows, and a process of 10,000 agents has room for them. */
@@ -24,6 +26,8 @@ export interface VirtualAgentOptions {
   readonly labels: Record<string, string>;
   readonly faults: Faults;
   readonly versions: Versions;
+  readonly checks: LateChecks;
+  readonly disk: Disk;
   readonly random: () => number;
   /** A document has come in, and was not looked at yet. */
   onTold(): void;
@@ -42,6 +46,8 @@ export class VirtualAgent {
   #desired: DesiredState | null = null;
   #timers: NodeJS.Timeout[] = [];
   #cutting: Promise<void> = Promise.resolve();
+  /** A document was taken or refused. */
+  #checked: () => void = () => undefined;
   /** Of the starts before this one. */
   #producedBefore = 0;
   #lostBefore = 0;
@@ -85,6 +91,7 @@ export class VirtualAgent {
       folder: join(folder, 'outbox'),
       boot,
       maxBytes: OUTBOX_BYTES,
+      disk: this.#options.disk,
     });
     const link = new Link({
       controlUrl,
@@ -99,7 +106,9 @@ export class VirtualAgent {
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => {
         this.#options.onTold();
-        this.#accept(message, gate).catch((error: unknown) => this.#failed(error));
+        this.#accept(message, gate)
+          .catch((error: unknown) => this.#failed(error))
+          .finally(() => this.#checked());
       },
       onCommand: async () => ({ ok: false, code: 'failed', message: 'a simulated agent' }),
       onToken: (token) => {
@@ -114,7 +123,8 @@ export class VirtualAgent {
       now: () => this.#now(),
       connect: (url, options) => {
         const { faults, random } = this.#options;
-        const socket = new FaultySocket(url, options, faults, random);
+        const early = (frame: Uint8Array, deliver: () => void) => this.#answer(frame, deliver);
+        const socket = new FaultySocket(url, options, faults, random, early);
         this.#sockets = [socket];
         return socket;
       },
@@ -137,6 +147,26 @@ export class VirtualAgent {
     this.#desired = taken.accepted.desired;
     this.#report();
     this.#watchClock();
+  }
+
+  /** While answers are timed: says that it serves what it is told, and has the frame delivered later. */
+  #answer(frame: Uint8Array, deliver: () => void): boolean {
+    const { checks, onTold } = this.#options;
+    const told = checks.isHolding && this.online ? readUnverified(frame) : null;
+    if (told === null) return false;
+    onTold();
+    checks.putOff(
+      () =>
+        new Promise((resolve) => {
+          this.#checked = resolve;
+          deliver();
+        }),
+    );
+    if (told.generation > (this.#desired?.generation ?? 0)) {
+      this.#desired = told;
+      this.#report();
+    }
+    return true;
   }
 
   #report(): void {

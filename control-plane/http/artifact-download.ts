@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { chunkIndexSchema } from '../../protocol/chunk-index.ts';
-import { desiredStateSchema } from '../../protocol/desired.ts';
+import { desiredDeploymentSchema } from '../../protocol/desired.ts';
 import { type Digest, digestSchema } from '../../protocol/ids.ts';
 import { ControlError } from '../error.ts';
 import type { Blobs } from '../store/blobs.ts';
@@ -105,7 +105,7 @@ async function requireInScope(store: Store, caller: Caller, digest: Digest): Pro
   if (caller.role !== 'agent') return;
   const { agent } = caller;
   const row = await findDesired(store.read, agent);
-  const manifests = row === null ? [] : manifestsIn(row.payload);
+  const manifests = row === null ? [] : manifestsIn(row.deployments);
   if (manifests.includes(digest)) return;
   const versions = await findVersionsByManifest(store.read, manifests);
   const files = versions.flatMap((version) => version.document.files);
@@ -113,9 +113,9 @@ async function requireInScope(store: Store, caller: Caller, digest: Digest): Pro
   throw new ControlError('forbidden', `${digest} belongs to no version that ${agent} should run`);
 }
 
-function manifestsIn(payload: Uint8Array): Digest[] {
-  const state = desiredStateSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
-  return state.deployments.flatMap((deployment) => deployment.arms.map((arm) => arm.manifest));
+function manifestsIn(deployments: string): Digest[] {
+  const wanted = z.array(desiredDeploymentSchema).parse(JSON.parse(deployments));
+  return wanted.flatMap((deployment) => deployment.arms.map((arm) => arm.manifest));
 }
 
 /** Bytes of a file that is complete; HEAD of one that isn't tells how far it is. */

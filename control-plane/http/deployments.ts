@@ -27,7 +27,7 @@ import {
   servingOf,
   targetOf,
 } from '../store/deployments.ts';
-import { allDesiredStamps } from '../store/desired.ts';
+import { allDesired } from '../store/desired.ts';
 import { tripsOf } from '../store/guard-trips.ts';
 import { findVersion } from '../store/models.ts';
 import { reportsOf } from '../store/reports.ts';
@@ -224,7 +224,7 @@ async function status(
     (await reportsOf(store.read, row.name)).map((report) => [report.agentId, report]),
   );
   const wanted = new Map(
-    (await allDesiredStamps(store.read)).map((document) => [document.agentId, document.generation]),
+    (await allDesired(store.read)).map((document) => [document.agentId, document.generation]),
   );
   const agents = (await allAgents(store.read))
     .filter((agent) => inService(agent) && goesTo(targetOf(row), agent))

@@ -96,7 +96,7 @@ export class AgentDesk implements Agents {
       await record(tx, now(), actor, 'agent.labelled', `agent:${agent}`, detail);
       return { ...found, labels: to };
     };
-    const { result } = await publisher.change(now(), work, undefined, { agent, held: 0 });
+    const { result } = await publisher.change(now(), work, undefined, [{ agent, held: 0 }]);
     roster.change(agent, result);
     return result;
   }
@@ -111,7 +111,7 @@ export class AgentDesk implements Agents {
       return { ...found, jurisdiction };
     };
     // What it may no longer have is taken from it by the document that follows.
-    const { result } = await publisher.change(now(), work, undefined, { agent, held: 0 });
+    const { result } = await publisher.change(now(), work, undefined, [{ agent, held: 0 }]);
     roster.change(agent, result);
     return result;
   }

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
-import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
 import type { LedgerMessage } from '../../protocol/ledger.ts';
 import { MAX_FRAME_BYTES, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
@@ -16,6 +15,7 @@ import { onControlClock } from '../merge/control-clock.ts';
 import { Ingest } from '../merge/ingest.ts';
 import { keepWindows } from '../merge/retention.ts';
 import type { Place } from '../residency/residency.ts';
+import { Arrivals } from '../rollout/arrivals.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
 import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
@@ -23,13 +23,13 @@ import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
-import { type DesiredRow, envelopeOf } from '../store/desired.ts';
 import type { Trust } from '../trust/trust.ts';
 import { AddressAdmissions } from './address-admissions.ts';
 import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
+import { DocumentFrames } from './document-frames.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { GuardAlerts } from './guard-alerts.ts';
 import { HostDesk } from './host-desk.ts';
@@ -90,14 +90,17 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const guardAlerts = new GuardAlerts({ store, now, onFailure });
   const roster = new Roster((agent) => publisher.inForce(agent));
   const place = deps.jurisdiction ?? null;
-  const onPublished: OnPublished = (rows, generation, requestedAt) => {
-    roster.start(generation, requestedAt);
-    for (const row of rows) {
-      sessions.get(row.agentId)?.desire(row.generation, () => desiredMessage(row, trust));
+  const onPublished: OnPublished = ({ documents, generation, requestedAtMs }) => {
+    if (requestedAtMs !== null) roster.start(generation, requestedAtMs);
+    const frames = new DocumentFrames(trust);
+    for (const document of documents) {
+      const { agentId, generation } = document;
+      sessions.get(agentId)?.desire(generation, () => frames.of(document));
     }
     guardAlerts.look();
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
+  const arrivals = new Arrivals(publisher, now);
   const watch: Watch = new Watch({
     store,
     shapeOf,
@@ -217,8 +220,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     const row = await findAgent(store.read, agent);
     if (row !== null) roster.add(row);
     await greet(session, agent);
-    // A new host has no document yet, an old one may have missed a change of its own labels.
-    await publisher.change(now(), async () => undefined, undefined, { agent, held: session.held });
+    await arrivals.take(agent, session.held);
     // It may have gone while its document was made.
     if (session.agent !== agent) return;
     sessions.join(agent, session);
@@ -231,7 +233,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     }
     const document = await publisher.current(agent);
     if (document !== null) {
-      session.desire(document.generation, () => desiredMessage(document, trust));
+      session.desire(document.generation, () => new DocumentFrames(trust).of(document));
     }
     await leases.greet(agent, session);
     fleet.wake();
@@ -321,16 +323,6 @@ function turnAway(socket: Duplex, waitMs: number): void {
   socket.end(
     `HTTP/1.1 503 Service Unavailable\r\nRetry-After: ${seconds}\r\n${RETRY_AFTER_MS_HEADER}: ${waitMs}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
   );
-}
-
-function desiredMessage(row: DesiredRow, trust: Trust): DesiredMessage {
-  const { deployments } = JSON.parse(new TextDecoder().decode(row.payload)) as DesiredState;
-  const manifests = deployments.flatMap(({ arms }) => arms.map(({ manifest }) => manifest));
-  return {
-    kind: 'desired',
-    envelope: envelopeOf(row),
-    releases: trust.releasesOf(manifests),
-  };
 }
 
 function itemOf(agentId: AgentId, telemetry: TelemetryMessage) {

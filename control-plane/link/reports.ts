@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { ReportMessage } from '../../protocol/report.ts';
 import type { EventMessage } from '../../protocol/telemetry.ts';
@@ -16,6 +17,11 @@ export const MAX_EVENTS_PER_MINUTE = 60;
 
 /** Reports of one transaction. */
 const MAX_BATCH = 1_000;
+/**
+ * How long those that came while others were written wait for company. A single report waits for nothing; after a rollback
+ * thousands come within a second, and each commit would hold up the reading of the rest.
+ */
+const BATCH_WAIT_MS = 20;
 
 interface Waiting extends ReceivedReport {
   resolve(): void;
@@ -58,7 +64,11 @@ export class Reports {
 
   async #drain(): Promise<void> {
     this.#busy = true;
-    while (this.#waiting.length > 0) await this.#takeSome();
+    while (this.#waiting.length > 0) {
+      await this.#takeSome();
+      const left = this.#waiting.length;
+      if (left > 0 && left < MAX_BATCH) await setTimeout(BATCH_WAIT_MS);
+    }
     this.#busy = false;
   }
 
@@ -83,7 +93,9 @@ export class Reports {
       });
       for (const [agent, trips] of known) this.#trips.recorded(agent, trips);
       for (const { agent, report, receivedAt } of batch) {
-        this.#refusals.set(agent, new Set(refusalsIn(report).keys()));
+        const refused = refusalsIn(report);
+        if (refused.size === 0) this.#refusals.delete(agent);
+        else this.#refusals.set(agent, new Set(refused.keys()));
         this.#deps.roster.note(agent, report, receivedAt);
       }
       this.#deps.driver.onReport();

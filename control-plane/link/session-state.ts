@@ -14,14 +14,14 @@
  * second hello in the meantime must not redeem a second token.
  */
 import type { LinkErrorCode } from '../../protocol/error.ts';
-import type { AgentId, BootId } from '../../protocol/ids.ts';
+import type { AgentId } from '../../protocol/ids.ts';
 
 export type SessionState =
   | { readonly kind: 'awaiting-hello' }
   | { readonly kind: 'verifying' }
   /** Known, and waiting for an operator. The link is held; nothing is said on it. */
-  | { readonly kind: 'pending'; readonly agent: AgentId; readonly boot: BootId }
-  | { readonly kind: 'joined'; readonly agent: AgentId; readonly boot: BootId }
+  | { readonly kind: 'pending'; readonly agent: AgentId }
+  | { readonly kind: 'joined'; readonly agent: AgentId }
   /** `code` null: the other side went away. */
   | { readonly kind: 'closed'; readonly code: LinkErrorCode | null };
 
@@ -33,8 +33,8 @@ export type SessionEvent =
   | { readonly kind: 'result' }
   | { readonly kind: 'ledger' }
   | { readonly kind: 'progress' }
-  | { readonly kind: 'accepted'; readonly agent: AgentId; readonly boot: BootId }
-  | { readonly kind: 'held'; readonly agent: AgentId; readonly boot: BootId }
+  | { readonly kind: 'accepted'; readonly agent: AgentId }
+  | { readonly kind: 'held'; readonly agent: AgentId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode }
   | { readonly kind: 'malformed'; readonly code: 'bad-frame' | 'bad-message' | 'out-of-order' }
   | { readonly kind: 'timeout' }
@@ -86,13 +86,13 @@ const TRANSITIONS: Table = {
   verifying: {
     ...beforeJoin,
     hello: close('unexpected-message'),
-    accepted: (_, event) => ({ kind: 'joined', agent: event.agent, boot: event.boot }),
-    held: (_, event) => ({ kind: 'pending', agent: event.agent, boot: event.boot }),
+    accepted: (_, event) => ({ kind: 'joined', agent: event.agent }),
+    held: (_, event) => ({ kind: 'pending', agent: event.agent }),
   },
   pending: {
     ...beforeJoin,
     hello: close('unexpected-message'),
-    accepted: ({ agent, boot }) => ({ kind: 'joined', agent, boot }),
+    accepted: ({ agent }) => ({ kind: 'joined', agent }),
     held: stay,
     // The hello came; a person may take a day.
     timeout: stay,

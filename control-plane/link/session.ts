@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
 import type { ResultMessage } from '../../protocol/command.ts';
-import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { DownMessage } from '../../protocol/down.ts';
 import { type LinkErrorCode, ProtocolError } from '../../protocol/error.ts';
 import { type Answer, type Frames, hashFrame, proveAnswer } from '../../protocol/handshake.ts';
@@ -77,7 +76,7 @@ export class Session {
   #telemetryHeard = 0;
   #protocol = MIN_PROTOCOL_VERSION;
   #held = 0;
-  #nextDocument: (() => DesiredMessage) | null = null;
+  #nextDocument: (() => Uint8Array) | null = null;
   #isSendingDocument = false;
   #latestDocument = 0;
   readonly #challengeHash: Promise<Uint8Array>;
@@ -128,10 +127,10 @@ export class Session {
   }
 
   /**
-   * Sends a document. While an earlier one has not left this process only the latest waits, made when its turn comes: to
-   * a host that reads slowly, what is no longer wanted is not sent.
+   * Sends a document's frame. While an earlier one has not left this process only the latest waits, made when its turn comes:
+   * to a host that reads slowly, what is no longer wanted is not sent.
    */
-  desire(generation: number, document: () => DesiredMessage): void {
+  desire(generation: number, document: () => Uint8Array): void {
     // Read from the database while a newer one was published.
     if (generation < this.#latestDocument) return;
     this.#latestDocument = generation;
@@ -144,7 +143,7 @@ export class Session {
     this.#nextDocument = null;
     this.#isSendingDocument = document !== null;
     if (document === null) return;
-    this.#write(encodeDown(document()), () => this.#sendDocument());
+    this.#write(document(), () => this.#sendDocument());
   }
 
   /** Sends an answer that proves this control plane's key, to an agent that asked for it. */
@@ -178,8 +177,8 @@ export class Session {
   approved(): void {
     const before = this.#state;
     if (before.kind !== 'pending') return;
-    const { agent, boot } = before;
-    this.#step({ kind: 'accepted', agent, boot }, '');
+    const { agent } = before;
+    this.#step({ kind: 'accepted', agent }, '');
     this.#run('hello', this.#deps.onJoined(this, agent));
   }
 
@@ -249,11 +248,10 @@ export class Session {
       return;
     }
     const { agent } = admission;
-    const { boot } = hello;
     this.#protocol = Math.min(hello.protocol, PROTOCOL_VERSION);
     this.#held = hello.generation;
     const kind = admission.kind === 'pending' ? 'held' : 'accepted';
-    const state = this.#step({ kind, agent, boot }, '');
+    const state = this.#step({ kind, agent }, '');
     clearTimeout(this.#helloTimer);
     if (state.kind === 'pending') await this.#deps.onHeld(this, agent);
     else if (state.kind === 'joined') await this.#deps.onJoined(this, agent);

@@ -4,6 +4,8 @@ import type { Session } from './session.ts';
 /** Who is linked now: one session per agent, and those that have not said hello yet. */
 export class Sessions {
   readonly #joined = new Map<AgentId, Session>();
+  /** Its keys: a set that is made anew for each report of a fleet would take the square of its size. */
+  readonly #connected = new Set<AgentId>();
   /** Linked and not approved. */
   readonly #held = new Map<AgentId, Session>();
   /** Null until its hello was accepted. */
@@ -16,6 +18,7 @@ export class Sessions {
   /** The newest link wins: the older one is half dead more often than it is a twin. */
   join(agent: AgentId, session: Session): void {
     if (this.#held.get(agent) === session) this.#held.delete(agent);
+    this.#connected.add(agent);
     this.#put(this.#joined, agent, session);
   }
 
@@ -42,14 +45,16 @@ export class Sessions {
     for (const links of [this.#joined, this.#held]) {
       if (links.get(agent) === session) links.delete(agent);
     }
+    if (!this.#joined.has(agent)) this.#connected.delete(agent);
   }
 
   get(agent: AgentId): Session | null {
     return this.#joined.get(agent) ?? null;
   }
 
+  /** Who is linked, as of whenever it is looked at. */
   connected(): ReadonlySet<AgentId> {
-    return new Set(this.#joined.keys());
+    return this.#connected;
   }
 
   shutDown(): void {

@@ -18,6 +18,9 @@ export interface RecordedTrips {
   readonly news: readonly Trip[];
 }
 
+/** Of nearly every report. */
+const NONE: RecordedTrips = { known: new Set(), news: [] };
+
 /**
  * What guards of hosts took back, into the record once each. A host speaks only for deployments that it was ever given, and
  * its ids are its own: what it says takes nothing from another's.
@@ -34,6 +37,7 @@ export class TripRecorder {
     now: number,
   ): Promise<RecordedTrips> {
     const trips = report.trips ?? [];
+    if (trips.length === 0) return NONE;
     const before = this.#known.get(agent);
     const known = new Set(trips.map(({ id }) => id).filter((id) => before?.has(id)));
     // A host brings a trip for as long as it has it: one whose time is over, by the host's own clock, is not to come back.
@@ -57,7 +61,8 @@ export class TripRecorder {
 
   /** What `record` said is in the database. */
   recorded(agent: AgentId, trips: ReadonlySet<string>): void {
-    this.#known.set(agent, trips);
+    if (trips.size === 0) this.#known.delete(agent);
+    else this.#known.set(agent, trips);
   }
 }
 

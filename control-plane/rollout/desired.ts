@@ -124,7 +124,71 @@ function arm(name: DesiredArm['arm'], version: VersionRef, share: number): Desir
   return { arm: name, model, version: number, manifest, share };
 }
 
-/** What changes when a host should do something else; generation and dates are no part of it. */
-export function contentHash(deployments: readonly DesiredDeployment[]): string {
-  return createHash('sha256').update(JSON.stringify(deployments)).digest('hex');
+/** What a host shall run as it is signed: the same object for all to whom it is the same. */
+export interface DocumentContent {
+  /** Changes when a host should do something else; generation and dates are no part of it. */
+  readonly hash: string;
+  readonly deployments: string;
+  readonly names: readonly string[];
+  readonly manifests: readonly Digest[];
+}
+
+/** What was stored of `contentOf`: parsed when it was made, and by nobody else since. */
+export function readContent(deployments: string): DocumentContent {
+  return contentOf(JSON.parse(deployments) as DesiredDeployment[]);
+}
+
+const encoder = new TextEncoder();
+
+/** Part of every hash, so that a build which lays out a document in another way gives out new ones. */
+const LAYOUT = 'driftline/document/1\n';
+
+export function contentOf(deployments: readonly DesiredDeployment[]): DocumentContent {
+  const json = JSON.stringify(deployments);
+  return {
+    hash: createHash('sha256').update(LAYOUT).update(json).digest('hex'),
+    deployments: json,
+    names: deployments.map(({ name }) => name),
+    manifests: [...new Set(deployments.flatMap(({ arms }) => arms.map((each) => each.manifest)))],
+  };
+}
+
+/**
+ * The bytes of a document: always the same ones for the same values, whenever it is signed. Hosts take two documents of one
+ * generation with different bytes for proof that the key lies (`Equivocation`). What changes here changes `LAYOUT`.
+ *
+ * @param deployments JSON, as `contentOf` makes it
+ */
+export function documentBytes(stamp: DocumentStamp, deployments: string): Uint8Array {
+  return encoder.encode(documentText(stamp, deployments));
+}
+
+/** Of many documents, one behind the other in one piece of memory: a piece for each would be scattered and kept by the thousand. */
+export function documentsBytes(
+  documents: readonly { readonly stamp: DocumentStamp; readonly deployments: string }[],
+): Uint8Array[] {
+  const texts = documents.map(({ stamp, deployments }) => documentText(stamp, deployments));
+  const all = encoder.encode(texts.join(''));
+  let end = 0;
+  return texts.map((text) => {
+    const begin = end;
+    end += Buffer.byteLength(text);
+    return all.subarray(begin, end);
+  });
+}
+
+function documentText(
+  { agentId, generation, issuedAt, expiresAt }: DocumentStamp,
+  deployments: string,
+): string {
+  const times = `"issuedAt":${issuedAt},"expiresAt":${expiresAt}`;
+  const head = `{"agent":${JSON.stringify(agentId)},"generation":${generation},${times}`;
+  return `${head},"deployments":${deployments}}`;
+}
+
+export interface DocumentStamp {
+  readonly agentId: AgentId;
+  readonly generation: number;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
 }

@@ -46,6 +46,8 @@ export class FleetDesk implements Fleet {
 
   async reconcile(_reason: string): Promise<void> {
     await this.#publisher.change(this.#now(), async () => undefined);
+    // Not with every change: a rollback is not to wait for it.
+    await this.#publisher.tidy();
   }
 
   connected(): ReadonlySet<string> {

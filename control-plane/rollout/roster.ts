@@ -29,10 +29,14 @@ export interface Refusal {
   readonly reason: string;
 }
 
-/** Changes that hosts are still to confirm, each with its own stopwatch. The oldest are dropped. */
-const MAX_STOPWATCHES = 64;
+/** Changes that hosts are still to confirm, each with its own stopwatch and a time for each host. The oldest are dropped. */
+const MAX_STOPWATCHES = 16;
+
+/** Of nearly every host, and therefore one for all. */
+const NOTHING: ReadonlySet<string> = new Set();
 
 interface Stopwatch {
+  readonly generation: number;
   readonly requestedAtMs: number;
   readonly confirmedAfterMs: Map<AgentId, number>;
 }
@@ -40,7 +44,8 @@ interface Stopwatch {
 /** Every host, what it has applied, and how long it took. Owned by the rollout driver; no I/O. */
 export class Roster {
   readonly #entries = new Map<AgentId, RosterEntry>();
-  readonly #stopwatches = new Map<number, Stopwatch>();
+  /** Newest first. */
+  readonly #stopwatches: Stopwatch[] = [];
   readonly #inForce: (agent: AgentId) => InForce;
 
   /** @param inForce which document a host should follow */
@@ -60,7 +65,7 @@ export class Roster {
       observed: row.observedGeneration,
       draining: row.draining,
       appliedAtMs: row.appliedAt,
-      unserved: new Set(),
+      unserved: NOTHING,
       refusals: [],
     });
   }
@@ -81,11 +86,8 @@ export class Roster {
 
   /** Starts measuring how long hosts take to apply `generation`. */
   start(generation: number, requestedAtMs: number): void {
-    this.#stopwatches.set(generation, { requestedAtMs, confirmedAfterMs: new Map() });
-    const oldest = this.#stopwatches.keys().next().value;
-    if (this.#stopwatches.size > MAX_STOPWATCHES && oldest !== undefined) {
-      this.#stopwatches.delete(oldest);
-    }
+    this.#stopwatches.unshift({ generation, requestedAtMs, confirmedAfterMs: new Map() });
+    if (this.#stopwatches.length > MAX_STOPWATCHES) this.#stopwatches.pop();
   }
 
   note(agent: AgentId, report: ReportMessage, atMs: number): void {
@@ -95,9 +97,8 @@ export class Roster {
     entry.applied = report.applied;
     entry.observed = report.observed;
     entry.draining = report.draining === true;
-    entry.unserved = new Set(
-      report.deployments.filter(({ arms }) => arms.some(isStillToCome)).map(({ name }) => name),
-    );
+    const unserved = report.deployments.filter(({ arms }) => arms.some(isStillToCome));
+    entry.unserved = unserved.length === 0 ? NOTHING : new Set(unserved.map(({ name }) => name));
     entry.refusals = report.deployments.flatMap(({ name: deployment, arms }) =>
       arms.flatMap((arm) =>
         // A pinned version that a host refuses holds up no rollout.
@@ -106,10 +107,15 @@ export class Roster {
           : [],
       ),
     );
-    for (const [generation, watch] of this.#stopwatches) {
-      if (watch.confirmedAfterMs.has(agent) || entry.unserved.size > 0) continue;
+    if (entry.unserved.size === 0) this.#stop(entry, atMs);
+  }
+
+  #stop(entry: RosterEntry, atMs: number): void {
+    for (const { generation, requestedAtMs, confirmedAfterMs } of this.#stopwatches) {
+      // Whoever has confirmed a change had confirmed all before it.
+      if (confirmedAfterMs.has(entry.id)) return;
       if (!this.#reached(entry, generation)) continue;
-      watch.confirmedAfterMs.set(agent, Math.max(0, atMs - watch.requestedAtMs));
+      confirmedAfterMs.set(entry.id, Math.max(0, atMs - requestedAtMs));
     }
   }
 
@@ -139,7 +145,8 @@ export class Roster {
     if (!this.hasApplied(entry, generation, deployment)) return null;
     const document = this.#inForce(entry.id);
     if (document.generation < generation) return 0;
-    const measured = this.#stopwatches.get(generation)?.confirmedAfterMs.get(entry.id);
+    const watch = this.#stopwatches.find((each) => each.generation === generation);
+    const measured = watch?.confirmedAfterMs.get(entry.id);
     if (measured !== undefined) return measured;
     // Measured before a restart: what is left are the times of the host's latest document.
     return Math.max(0, (entry.appliedAtMs ?? 0) - document.requestedAtMs);

@@ -4,21 +4,18 @@ import { assignments } from './schema.ts';
 
 export type Assignment = typeof assignments.$inferSelect;
 
-/** Rows of one statement: two values each, far below SQLite's 32,766. */
-const ROWS_PER_INSERT = 5000;
-
 /** Notes which deployments documents name. Nothing is ever taken away: windows may come days later. */
 export async function insertAssignments(
   tx: Transaction,
   rows: readonly Assignment[],
 ): Promise<void> {
-  for (let at = 0; at < rows.length; at += ROWS_PER_INSERT) {
-    const some = rows.slice(at, at + ROWS_PER_INSERT);
-    await tx.insert(assignments).values(some).onConflictDoNothing();
-  }
+  const pairs = rows.map(({ agentId, deployment }) => [agentId, deployment]);
+  await tx.run(sql`
+    insert or ignore into ${assignments} (agent_id, deployment)
+    select value ->> 0, value ->> 1 from json_each(${JSON.stringify(pairs)})`);
 }
 
-/** Those of the pairs that documents name or named. At most `ROWS_PER_INSERT` of them. */
+/** Those of the pairs that documents name or named. At most 5,000 of them: two values each, far below SQLite's 32,766. */
 export async function assignedOf(db: Reader, pairs: readonly Assignment[]): Promise<Assignment[]> {
   if (pairs.length === 0) return [];
   const keys = pairs.map(({ agentId, deployment }) => sql`(${agentId}, ${deployment})`);

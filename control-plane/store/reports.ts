@@ -53,7 +53,14 @@ export async function putReports(
       }),
     ),
   );
-  for (const some of chunks(rows)) await tx.insert(reports).values(some);
+  const said = rows.map(({ agentId, deployment, arms, at, receivedAt, lease }) => [
+    ...[agentId, deployment, at, receivedAt, JSON.stringify(arms)],
+    lease === null ? null : JSON.stringify(lease),
+  ]);
+  await tx.run(sql`
+    insert into ${reports} (agent_id, deployment, at, received_at, arms, lease)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+    from json_each(${JSON.stringify(said)})`);
   for (const some of chunks(received.flatMap(refusalsIn))) {
     await tx.insert(refusals).values(some).onConflictDoNothing();
   }

@@ -195,24 +195,26 @@ export const joinTokens = sqliteTable('join_tokens', {
   jurisdiction: text('jurisdiction'),
 });
 
-/** The document in force for each agent, as it was signed. */
+/**
+ * The document in force for each agent: what it is made of. Its bytes are made anew when they are sent, always the same
+ * ones, and signed then: kept as they were signed, a rollback of a fleet would write megabytes before the first byte left.
+ */
 export const desired = sqliteTable('desired', {
   agentId: text('agent_id').primaryKey(),
   generation: integer('generation').notNull().unique(),
-  /** SHA-256 over what the agent shall run, without generation and times: equal content makes no new generation. */
+  /** Which of `desired_contents`. Equal content makes no new generation. */
   contentHash: text('content_hash').notNull(),
-  payload: bytes('payload').notNull(),
   keyId: text('key_id').notNull(),
-  signature: bytes('signature').notNull(),
   issuedAt: integer('issued_at').notNull(),
   expiresAt: integer('expires_at').notNull(),
   createdAt: integer('created_at').notNull(),
-  /** Where it is in the batch that one signature covers; null: the signature is its own. */
-  inclusion: text('inclusion', { mode: 'json' }).$type<{
-    index: number;
-    size: number;
-    path: string;
-  }>(),
+});
+
+/** What hosts shall run, without generation and times: once, for all to whom it is the same. */
+export const desiredContents = sqliteTable('desired_contents', {
+  hash: text('hash').primaryKey(),
+  /** JSON of the deployments, character for character as it is signed. */
+  deployments: text('deployments').notNull(),
 });
 
 /** What each agent last said of each deployment. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
+import type { DesiredMessage } from '../../protocol/desired.ts';
 import { ProtocolError } from '../../protocol/error.ts';
 import { MAX_FRAME_BYTES } from '../../protocol/limits.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
@@ -11,6 +12,8 @@ import {
   encodeDown,
   encodeUp,
   numberedFrame,
+  packReleases,
+  releasedFrame,
   wireSchema,
 } from '../../protocol/wire.ts';
 import { anyDown, anyTelemetry, anyUp, telemetry } from './messages.ts';
@@ -164,6 +167,25 @@ describe('WIRE-6: the schema of the wire', () => {
     expect(text).toContain('"bytes":32');
     expect(text).toContain('"maxLength":128');
     expect(stable({ b: 1, a: { d: [2], c: 3 } })).toBe('{"a":{"c":3,"d":[2]},"b":1}');
+  });
+});
+
+describe('the frame of a document and the releases that it shares with others', () => {
+  it('is the frame of the document with its releases', () => {
+    fc.assert(
+      fc.property(anyDown.desired, (message) => {
+        const { releases = [], ...alone } = message as DesiredMessage;
+        const frame = releasedFrame(encodeDown(alone), packReleases(releases));
+        expect(decodeDown(frame)).toEqual({ ...alone, releases });
+      }),
+    );
+  });
+
+  it('LIMIT-1: has at most MAX_FRAME_BYTES', () => {
+    const alone = Uint8Array.from(encodeDown({ kind: 'ack', boot: '0'.repeat(16), sequence: 1 }));
+    const room = (bytes: number) => new Uint8Array(bytes - alone.length);
+    expect(releasedFrame(alone, room(MAX_FRAME_BYTES))).toHaveLength(MAX_FRAME_BYTES);
+    expect(() => releasedFrame(alone, room(MAX_FRAME_BYTES + 1))).toThrow('exceeds the 1048576');
   });
 });
 

@@ -12,7 +12,6 @@ import { linkErrorCodeSchema } from '../../../protocol/error.ts';
 const accepted: SessionEvent = {
   kind: 'accepted',
   agent: `agt_${'0'.repeat(24)}`,
-  boot: '0'.repeat(16),
 };
 const event: fc.Arbitrary<SessionEvent> = fc.constantFrom<SessionEvent>(
   { kind: 'hello' },

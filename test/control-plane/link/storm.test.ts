@@ -11,7 +11,7 @@ import {
 import type { DesiredMessage } from '../../../protocol/desired.ts';
 import { RETRY_AFTER_MS_HEADER } from '../../../protocol/limits.ts';
 import { generateSigningKey } from '../../../protocol/signing.ts';
-import { decodeDown } from '../../../protocol/wire.ts';
+import { decodeDown, encodeDown } from '../../../protocol/wire.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
 
@@ -129,12 +129,12 @@ describe('a host that does not read', () => {
     for (let generation = 1; generation <= 100; generation += 1) {
       session.desire(generation, () => {
         made += 1;
-        return documentOf(generation);
+        return encodeDown(documentOf(generation));
       });
       await turn();
     }
     // One that was read before it and comes late is not sent any more.
-    session.desire(99, () => documentOf(99));
+    session.desire(99, () => encodeDown(documentOf(99)));
     // What the kernel takes, one on its way, and none of those that waited.
     expect(made).toBeLessThan(20);
     (Reflect.get(client, '_socket') as Socket).resume();

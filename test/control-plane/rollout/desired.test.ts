@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decideCohort } from '../../../control-plane/rollout/cohort.ts';
 import {
-  contentHash,
+  contentOf,
   type DeploymentPlan,
   desiredFor,
   type RolloutPlan,
@@ -10,6 +10,8 @@ import {
 import type { RolloutStateKind } from '../../../control-plane/rollout/rollout-state.ts';
 import { desiredDeploymentSchema } from '../../../protocol/desired.ts';
 import { UNRESTRICTED } from '../../../protocol/residency.ts';
+
+const hashOf = (deployments: Parameters<typeof contentOf>[0]) => contentOf(deployments).hash;
 
 const version = (number: number) => ({
   model: 'mortgage',
@@ -92,9 +94,9 @@ describe('desired state', () => {
     const elsewhere = { ...deployment, name: 'away', to: { site: 'paris' } };
     const both = desiredFor(agents[0], [elsewhere, deployment], []);
     expect(both.map((d) => d.name)).toEqual(['loans']);
-    expect(contentHash(both)).toBe(contentHash(desiredFor(agents[1], [deployment], [])));
-    expect(contentHash(both)).not.toBe(
-      contentHash(desiredFor(agents[0], [{ ...deployment, stable: version(2) }], [])),
+    expect(hashOf(both)).toBe(hashOf(desiredFor(agents[1], [deployment], [])));
+    expect(hashOf(both)).not.toBe(
+      hashOf(desiredFor(agents[0], [{ ...deployment, stable: version(2) }], [])),
     );
   });
 });
@@ -166,7 +168,7 @@ describe('a guard and a lease', () => {
 
   it('are a change of what a host should do', () => {
     const hashes = [plan({}), plan({ guard }), plan({ lease }), plan({ guard, decidedAtMs: 6 })];
-    expect(new Set(hashes.map((each) => contentHash([each]))).size).toBe(4);
-    expect(contentHash([plan({ decidedAtMs: 6 })])).toBe(contentHash([plan({})]));
+    expect(new Set(hashes.map((each) => hashOf([each]))).size).toBe(4);
+    expect(hashOf([plan({ decidedAtMs: 6 })])).toBe(hashOf([plan({})]));
   });
 });

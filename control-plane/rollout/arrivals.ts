@@ -1,0 +1,54 @@
+import type { AgentId } from '../../protocol/ids.ts';
+import type { OneHost, Publisher } from './publisher.ts';
+
+/** Hosts of one look. More would hold up what else waits for the database. */
+const MAX_TOGETHER = 256;
+
+interface Waiting extends OneHost {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Hosts that link. A new one has no document yet, an old one may have missed a change of its own labels, or have a newer
+ * document than a database that was put back. Those that come while others are looked at go together: what a fleet shall
+ * run is read once for all of them, and not once for each of thousands that come back at once.
+ */
+export class Arrivals {
+  readonly #publisher: Pick<Publisher, 'change'>;
+  readonly #now: () => number;
+  #waiting: Waiting[] = [];
+  #busy = false;
+
+  constructor(publisher: Pick<Publisher, 'change'>, now: () => number) {
+    this.#publisher = publisher;
+    this.#now = now;
+  }
+
+  /** Resolves when the document in force for the host is the one that it shall have. */
+  take(agent: AgentId, held: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ agent, held, resolve, reject });
+      if (!this.#busy) void this.#drain();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting.length > 0) {
+      const some = this.#waiting.slice(0, MAX_TOGETHER);
+      this.#waiting = this.#waiting.slice(MAX_TOGETHER);
+      await this.#settle(some);
+    }
+    this.#busy = false;
+  }
+
+  async #settle(some: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#publisher.change(this.#now(), async () => undefined, undefined, some);
+      for (const { resolve } of some) resolve();
+    } catch (error) {
+      for (const { reject } of some) reject(error);
+    }
+  }
+}
