@@ -73,6 +73,8 @@ export class Session {
   #state: SessionState = NEW_SESSION;
   #answered = true;
   #uncommitted = 0;
+  /** Settled once the latest report is in the database, or could not be put there. */
+  #reported: Promise<unknown> = Promise.resolve();
   #telemetryHeard = 0;
   #protocol = MIN_PROTOCOL_VERSION;
   #held = 0;
@@ -213,9 +215,13 @@ export class Session {
     const { agent } = state;
     if (message.kind === 'telemetry') this.#telemetry(agent, message);
     else if (message.kind === 'report') {
-      this.#run('report', this.#counted(this.#deps.onReport(agent, message)));
-    } else if (message.kind === 'result') this.#deps.onResult(this, message);
-    else if (message.kind === 'ledger') this.#deps.onLedger(agent, message);
+      const taken = this.#counted(this.#deps.onReport(agent, message));
+      this.#reported = taken.catch(() => undefined);
+      this.#run('report', taken);
+    } else if (message.kind === 'result') {
+      // What a link says is taken in order: who reads an answer finds the report that came before it.
+      void this.#reported.then(() => this.#deps.onResult(this, message));
+    } else if (message.kind === 'ledger') this.#deps.onLedger(agent, message);
     else if (message.kind === 'progress') this.#deps.onProgress(agent, message);
     else this.#run('event', this.#counted(this.#deps.onEvent(agent, message)));
   }
