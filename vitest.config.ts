@@ -12,8 +12,6 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: PROCESS_TESTS,
           sequence: { groupOrder: 0 },
-          // Files of one worker share their modules: loading zod and drizzle for each of 290 was a third of the time.
-          isolate: false,
           testTimeout: 20_000,
           hookTimeout: 20_000,
         },
