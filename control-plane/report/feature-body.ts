@@ -5,7 +5,7 @@ import { between, count, distance, figure, many, percent, pValue } from './figur
 import { histogramChart } from './histogram-chart.ts';
 import { type Html, html } from './html.ts';
 import type { FeatureReport, Plot, ReportKind } from './report-data.ts';
-import { timeChart } from './time-chart.ts';
+import { type TimePoint, timeChart } from './time-chart.ts';
 
 export const SHOWN_KIND: Readonly<Record<ReportKind, string>> = {
   numeric: 'numeric',
@@ -58,22 +58,17 @@ function noPicture(one: FeatureReport): Html | null {
   return html`<p class="dim">No picture: this feature has more values than a dictionary holds, so it is counted by hash, and its values never leave the host. The distances below are measured on 32 buckets of the hash.</p>`;
 }
 
-function overTime(one: FeatureReport, lean: boolean): Html {
-  const series = (value: (point: FeatureReport['points'][number]) => number | null) =>
-    one.points.map((point) => ({
-      atMs: point.startMs,
-      value: point.rows === 0 ? null : value(point),
-    }));
-  const psi = timeChart(
+/** A size of change over time, in units of PSI, with the limits that verdicts ask for. */
+export function driftChart(
+  caption: string,
+  text: string,
+  points: readonly TimePoint[],
+  lean = false,
+): Html | null {
+  return timeChart(
     {
-      caption: 'PSI over time, chance taken off',
-      series: [
-        {
-          className: 'cur',
-          text: 'PSI',
-          points: series(({ debiasedPsi }) => Math.max(0, debiasedPsi)),
-        },
-      ],
+      caption,
+      series: [{ className: 'cur', text, points }],
       show: distance,
       low: 0,
       atLeast: 0.12,
@@ -82,6 +77,20 @@ function overTime(one: FeatureReport, lean: boolean): Html {
         { value: 0.1, text: 'alert 0.1' },
       ],
     },
+    lean,
+  );
+}
+
+function overTime(one: FeatureReport, lean: boolean): Html {
+  const series = (value: (point: FeatureReport['points'][number]) => number | null) =>
+    one.points.map((point) => ({
+      atMs: point.startMs,
+      value: point.rows === 0 ? null : value(point),
+    }));
+  const psi = driftChart(
+    'PSI over time, chance taken off',
+    'PSI',
+    series(({ debiasedPsi }) => Math.max(0, debiasedPsi)),
     lean,
   );
   const missing = one.points.some((point) => point.missing > 0)

@@ -46,7 +46,7 @@ thead th{color:var(--dim);font-weight:600;white-space:nowrap}tbody th{font-weigh
 td.dim{min-width:190px}td.n,th.n{text-align:right;white-space:nowrap}td.s{white-space:nowrap}
 td.plot{width:38%;min-width:150px;vertical-align:middle}
 details.feature{border:1px solid var(--line);border-radius:8px;margin:8px 0}
-details.feature>summary{display:grid;grid-template-columns:92px minmax(0,1.4fr) minmax(0,1fr) minmax(0,1.2fr) 130px;gap:14px;
+details.feature>summary{display:grid;grid-template-columns:136px minmax(0,1.4fr) minmax(0,1fr) minmax(0,1.2fr) 130px;gap:14px;
 align-items:center;padding:8px 14px;cursor:pointer;list-style:none}
 details.feature>summary::-webkit-details-marker{display:none}
 details.feature>summary:hover{background:var(--soft)}summary:focus-visible,a:focus-visible,.scroll:focus-visible{outline:2px solid var(--cur2);outline-offset:2px}

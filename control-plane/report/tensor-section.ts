@@ -1,10 +1,10 @@
 import { bySeverity, tensorSentence } from './drift-answer.ts';
+import { driftChart } from './feature-body.ts';
 import { card } from './feature-section.ts';
 import { count, distance, pValue } from './figures.ts';
 import { type Html, html, named } from './html.ts';
 import type { ReportData, TensorReport } from './report-data.ts';
 import { chip } from './status.ts';
-import { timeChart } from './time-chart.ts';
 
 /** Measures of a tensor that are open from the start. */
 const OPEN_CARDS = 2;
@@ -35,17 +35,7 @@ function overTime({ points }: TensorReport): Html | null {
     atMs: startMs,
     value: rows === 0 ? null : Math.max(0, effect),
   }));
-  return timeChart({
-    caption: 'Size of the change over time, as PSI',
-    series: [{ className: 'cur', text: 'size', points: drawn }],
-    show: distance,
-    low: 0,
-    atLeast: 0.12,
-    limits: [
-      { value: 0.05, text: 'watch 0.05' },
-      { value: 0.1, text: 'alert 0.1' },
-    ],
-  });
+  return driftChart('Size of the change over time, as PSI', 'size', drawn);
 }
 
 function figures({ rows, cloud, centroids, logP, adjustedP }: TensorReport): Html {

@@ -15,8 +15,8 @@ interface Waiting extends OneHost {
 
 /**
  * Hosts that link. A new one has no document yet, an old one may have missed a change of its own labels, or have a newer
- * document than a database that was put back. Those that come while others are looked at, and where many come also right after, go together: what a fleet shall
- * run is read once for all of them, and not once for each of thousands that come back at once.
+ * document than a database that was put back. Those that come while others are looked at go together, and where many come
+ * those that come right after: what a fleet shall run is read once for all of them, and not for each of thousands.
  */
 export class Arrivals {
   readonly #publisher: Pick<Publisher, 'change'>;
