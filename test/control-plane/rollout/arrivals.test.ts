@@ -45,6 +45,28 @@ it('looks at a fleet that links at once a few times, and gives each host its doc
   expect(made).toHaveLength(HOSTS);
 });
 
+it('gathers a fleet that comes host by host, and lets a single host wait for nobody', async () => {
+  const looks: number[] = [];
+  const publisher: Pick<Publisher, 'change'> = {
+    async change(_now, _work, _after, only) {
+      looks.push(only?.length ?? 0);
+      await new Promise((turn) => setImmediate(turn));
+      return { result: undefined as never, generation: 1 };
+    },
+  };
+  const gathering = new Arrivals(publisher, Date.now);
+  const all: Promise<void>[] = [];
+  for (const id of hosts) {
+    all.push(gathering.take(id, 0));
+    await new Promise((turn) => setImmediate(turn));
+  }
+  await Promise.all(all);
+  expect(looks[0]).toBe(1);
+  expect(looks.reduce((sum, count) => sum + count, 0)).toBe(HOSTS);
+  // Looked at as they come, they are a hundred or more.
+  expect(looks.length).toBeLessThan(HOSTS / 6);
+});
+
 it('DESIRED-14: signs anew for that host alone which has a newer one', async () => {
   await Promise.all(hosts.map((id) => arrivals.take(id, 0)));
   const newest = Math.max(...made.map(({ generation }) => generation));
