@@ -124,8 +124,9 @@ export class Session {
     return this.#protocol;
   }
 
+  /** Nothing is said any more once the link has ended, though its socket may be open for the refusal. */
   send(message: DownMessage): void {
-    this.#write(encodeDown(message));
+    if (this.#state.kind !== 'closed') this.#write(encodeDown(message));
   }
 
   /**
@@ -133,15 +134,15 @@ export class Session {
    * to a host that reads slowly, what is no longer wanted is not sent.
    */
   desire(generation: number, document: () => Uint8Array): void {
-    // Read from the database while a newer one was published.
-    if (generation < this.#latestDocument) return;
+    // Read from the database while a newer one was published, or the host revoked.
+    if (generation < this.#latestDocument || this.#state.kind === 'closed') return;
     this.#latestDocument = generation;
     this.#nextDocument = document;
     if (!this.#isSendingDocument) this.#sendDocument();
   }
 
   #sendDocument(): void {
-    const document = this.#nextDocument;
+    const document = this.#state.kind === 'closed' ? null : this.#nextDocument;
     this.#nextDocument = null;
     this.#isSendingDocument = document !== null;
     if (document === null) return;
@@ -150,8 +151,12 @@ export class Session {
 
   /** Sends an answer that proves this control plane's key, to an agent that asked for it. */
   async answer(answer: Answer): Promise<void> {
+    this.send(await this.#proved(answer));
+  }
+
+  async #proved(answer: Answer): Promise<Answer> {
     const frames = this.#frames;
-    this.send(frames === null ? answer : await proveAnswer(this.#deps.key, frames, answer));
+    return frames === null ? answer : proveAnswer(this.#deps.key, frames, answer);
   }
 
   #write(frame: Uint8Array, onSent?: () => void): void {
@@ -319,7 +324,10 @@ export class Session {
 
   async #refuse(code: LinkErrorCode, detail: string): Promise<void> {
     setTimeout(() => this.#socket.terminate(), CLOSE_GRACE_MS).unref();
-    await this.answer({ kind: 'refused', code, detail, retryAfterMs: retryAfterMs(code) });
+    const refused = await this.#proved({
+      ...{ kind: 'refused', code, detail, retryAfterMs: retryAfterMs(code) },
+    });
+    this.#write(encodeDown(refused));
     this.#socket.close(POLICY_VIOLATION, code);
   }
 }

@@ -38,6 +38,8 @@ export class LinkedHost {
   documents = 0;
   /** Windows put into the outbox. */
   produced = 0;
+  /** It has been told that it is revoked, behind all else that its link had said. */
+  isRevoked = false;
 
   #saving: Promise<void> = Promise.resolve();
 
@@ -95,7 +97,9 @@ export class LinkedHost {
         for (const socket of this.#sockets) socket.begin();
       },
       onSent: () => undefined,
-      log: () => undefined,
+      log: (_, __, detail) => {
+        this.isRevoked ||= detail !== undefined && 'code' in detail && detail.code === 'revoked';
+      },
       connect: (url, options) => {
         const socket = new FaultySocket(url, options, this.#faults(), this.#random);
         this.#sockets = [socket];

@@ -21,7 +21,7 @@ const GOOD: Faults = { ...BAD, drop: 0, duplicate: 0, reorder: 0, delayMs: 0 };
 interface Real {
   readonly control: ControlFixture;
   readonly hosts: readonly LinkedHost[];
-  /** Documents that a host had got when its link ended with its revocation. */
+  /** Documents that a host had got when it was told that it is revoked. */
   readonly documentsAtRevocation: Map<number, number>;
   windows: number;
 }
@@ -124,8 +124,8 @@ class Revoke implements Command {
     if (host.id === null) return;
     await control.hub.agents.revoke(host.id, 'the model says so', 'token:ops');
     model.revoked.add(this.host);
-    // What was on the wire before may still come in; the link ends behind it.
-    await until(() => !host.online);
+    // What was on the wire before may still come in, also to a host that knows itself linked only behind it.
+    await until(() => host.isRevoked);
     documentsAtRevocation.set(this.host, host.documents);
   }
   toString = () => `host ${this.host} is revoked`;

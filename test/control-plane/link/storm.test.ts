@@ -143,6 +143,19 @@ describe('a host that does not read', () => {
     expect(got).toEqual([...got].sort((a, b) => a - b));
   });
 
+  it('REVOKE-1: is told nothing behind its revocation, whatever was being made for it', async () => {
+    const { session, client } = sockets;
+    const got: string[] = [];
+    client.on('message', (data) => got.push(decodeDown(new Uint8Array(data as Buffer)).kind));
+    session.desire(1, () => encodeDown(documentOf(1)));
+    session.desire(2, () => encodeDown(documentOf(2)));
+    session.revoke('stolen');
+    session.desire(3, () => encodeDown(documentOf(3)));
+    session.send({ kind: 'ack', boot: '0'.repeat(16), sequence: 1 });
+    await once(client, 'close');
+    expect(got.slice(got.indexOf('desired'))).toEqual(['desired', 'refused']);
+  });
+
   it('LINK-10: is cut off when too much waits for it', async () => {
     const { session, client, closed } = sockets;
     (Reflect.get(client, '_socket') as Socket).pause();
