@@ -121,13 +121,39 @@ const MAX_DELAY_MS = 30_000;
 /** Longest wait that a server can ask for. Past 2^31 ms a timer fires at once, and the wait would be a storm. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
+/** However short the outage was so far. */
+const LEAST_BOUND_MS = 1_000;
+/** Around a time that was given to one host alone. */
+const OWN_TIME_JITTER_MS = 500;
+
+/** For how long the server asked a host to stay away. */
+export interface Away {
+  readonly ms: number;
+  /** Others were told other times: a fleet is spread over them already. */
+  readonly isOwnTime: boolean;
+}
+
+export const NOT_AWAY: Away = { ms: 0, isOwnTime: false };
+
 /**
  * Full jitter: uniform between 0 and a doubling bound, so that a fleet that lost its control plane at one
- * instant doesn't come back at one. `draw` is uniform in [0, 1); `atLeastMs` is what the server asked for.
+ * instant doesn't come back at one. A control plane that gives each host a time of its own has done that itself, and a
+ * place that nobody comes to is lost.
+ *
+ * @param draw uniform in [0, 1)
+ * @param withoutLinkMs for how long there has been none: of thousands of hosts some draw a few short waits in a row, and would then stay
+ *   away many times as long as the control plane was
  */
-export function reconnectDelayMs(attempt: number, draw: number, atLeastMs = 0): number {
-  const bound = Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(attempt, 16));
-  return Math.min(atLeastMs, MAX_RETRY_AFTER_MS) + Math.floor(draw * bound);
+export function reconnectDelayMs(
+  attempt: number,
+  draw: number,
+  away: Away = NOT_AWAY,
+  withoutLinkMs = MAX_DELAY_MS,
+): number {
+  const outageMs = Math.max(LEAST_BOUND_MS, Math.min(withoutLinkMs, MAX_DELAY_MS));
+  const most = away.isOwnTime ? OWN_TIME_JITTER_MS : outageMs;
+  const bound = Math.min(most, BASE_DELAY_MS * 2 ** Math.min(attempt, 16));
+  return Math.min(away.ms, MAX_RETRY_AFTER_MS) + Math.floor(draw * bound);
 }
 
 /**
@@ -142,11 +168,13 @@ export function waitAfterRefusalMs(retryAfterMs: number | null, proven: boolean)
  * What the headers of an answer other than a WebSocket ask for: milliseconds, or else the seconds of `Retry-After`. Nobody
  * has proved anything there: at most as long as a control plane promises.
  */
-export function waitAfterTurnedAwayMs(
+export function awayAfterTurnedAway(
   exactMs: string | readonly string[] | undefined,
   retryAfter: string | undefined,
-): number {
+): Away {
   const waits = [Number(exactMs), Number(retryAfter) * 1000];
-  const waitMs = waits.find((ms) => Number.isFinite(ms) && ms >= 0) ?? 0;
-  return Math.min(waitMs, MAX_PROMISE_MS);
+  const at = waits.findIndex((ms) => Number.isFinite(ms) && ms >= 0);
+  if (at === -1) return NOT_AWAY;
+  // Only a control plane counts in milliseconds; a proxy in front of it may say the same to everybody.
+  return { ms: Math.min(waits[at], MAX_PROMISE_MS), isOwnTime: at === 0 };
 }

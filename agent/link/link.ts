@@ -22,12 +22,14 @@ import { decodeDown, encodeUp, numberedFrame } from '../../protocol/wire.ts';
 import { AgentError, messageOf } from '../error.ts';
 import { type Identity, pinnedFingerprint } from './identity.ts';
 import {
+  type Away,
+  awayAfterTurnedAway,
   type LinkEvent,
   type LinkState,
+  NOT_AWAY,
   nextLinkState,
   reconnectDelayMs,
   waitAfterRefusalMs,
-  waitAfterTurnedAwayMs,
 } from './link-state.ts';
 import type { Outbox } from './outbox.ts';
 import type { OutboxItem } from './outbox-segment.ts';
@@ -85,7 +87,9 @@ export class Link {
   #socket: LinkSocket | null = null;
   #timer: NodeJS.Timeout | null = null;
   #silence: NodeJS.Timeout | null = null;
-  #retryAfterMs = 0;
+  #away: Away = NOT_AWAY;
+  /** When the last link ended, on the clock of `performance.now()`; before the first one, when this began. */
+  #lostAtMs = 0;
   #receiving: Promise<void> = Promise.resolve();
   /** What the control plane must have signed by whatever it answers. */
   #handshake: {
@@ -116,6 +120,7 @@ export class Link {
   }
 
   start(): void {
+    this.#lostAtMs = performance.now();
     this.#connect();
   }
 
@@ -200,10 +205,10 @@ export class Link {
   }
 
   #turnedAway({ statusCode, headers }: IncomingMessage): void {
-    const waitMs = waitAfterTurnedAwayMs(headers[RETRY_AFTER_MS_HEADER], headers['retry-after']);
-    const status = statusCode ?? 0;
-    this.#options.log('warn', 'the control plane takes no link now', { status, waitMs });
-    this.#retryAfterMs = waitMs;
+    const away = awayAfterTurnedAway(headers[RETRY_AFTER_MS_HEADER], headers['retry-after']);
+    const told = { status: statusCode ?? 0, waitMs: away.ms };
+    this.#options.log('warn', 'the control plane takes no link now', told);
+    this.#away = away;
   }
 
   #open(url: URL, options: ClientOptions): LinkSocket {
@@ -223,10 +228,12 @@ export class Link {
     if (this.#socket !== socket) return;
     this.#socket = null;
     if (this.#silence !== null) clearTimeout(this.#silence);
+    if (this.online) this.#lostAtMs = performance.now();
     this.#apply({ name: 'closed' });
     if (this.#state.name !== 'waiting') return;
-    const delay = reconnectDelayMs(this.#state.attempt, Math.random(), this.#retryAfterMs);
-    this.#retryAfterMs = 0;
+    const withoutLinkMs = performance.now() - this.#lostAtMs;
+    const delay = reconnectDelayMs(this.#state.attempt, Math.random(), this.#away, withoutLinkMs);
+    this.#away = NOT_AWAY;
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
@@ -367,7 +374,7 @@ export class Link {
     this.#options.log('warn', 'refused by the control plane', { code, detail, proven });
     const waitMs = waitAfterRefusalMs(retryAfterMs, proven);
     if (waitMs === null) this.#apply({ name: 'refused', reason: detail });
-    else this.#retryAfterMs = waitMs;
+    else this.#away = { ms: waitMs, isOwnTime: false };
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { LinkErrorCode } from '../../protocol/error.ts';
 import { rotationTranscript } from '../../protocol/handshake.ts';
 import { type HelloMessage, helloTranscript } from '../../protocol/hello.ts';
@@ -11,6 +12,7 @@ import {
   type AgentRow,
   findAgent,
   findAgentByKey,
+  inService,
   insertAgent,
   updateAgent,
   updateAgentSeen,
@@ -19,9 +21,9 @@ import type { Store, Transaction } from '../store/database.ts';
 import { redeemJoinToken } from '../store/join-tokens.ts';
 
 export type Admission =
-  | { readonly kind: 'admitted'; readonly agent: AgentId; readonly name: string }
+  | { readonly kind: 'admitted'; readonly agent: AgentId; readonly row: AgentRow }
   /** Known, and an operator has not approved it yet. */
-  | { readonly kind: 'pending'; readonly agent: AgentId; readonly name: string }
+  | { readonly kind: 'pending'; readonly agent: AgentId }
   | { readonly kind: 'denied'; readonly code: LinkErrorCode; readonly detail: string };
 
 /** Whom this control plane lets in. */
@@ -55,8 +57,25 @@ export async function admit(
   if (!(await proves(key, nonce, hello))) {
     return deny('bad-proof', 'the proof is not a signature of this challenge by the given key');
   }
+  const back = await findAgentByKey(store.read, hello.publicKey);
+  if (back !== null && isBackUnchanged(back, hello)) {
+    return { kind: 'admitted', agent: back.id, row: back };
+  }
   const handedOver = await handsOver(hello);
   return store.write((tx) => admitKey(tx, hello, handedOver, policy, now));
+}
+
+/**
+ * Whether there is nothing to write of a host but that it was seen, which is written of many at once (`Publisher.arrive`).
+ * So it is with most of a fleet that comes back after its control plane was away.
+ */
+function isBackUnchanged(known: AgentRow, hello: HelloMessage): boolean {
+  if (!inService(known) || (hello.agent !== null && hello.agent !== known.id)) return false;
+  const { serving, capabilities, protocol } = hello;
+  return isDeepStrictEqual(
+    [serving, capabilities, protocol],
+    [known.serving, known.capabilities, known.protocol],
+  );
 }
 
 /** Whether the hello shows a good signature of a former key. Whose that key is, the database says. */
@@ -141,13 +160,13 @@ async function admitKnown(
   const { serving, capabilities, protocol } = hello;
   await updateAgentSeen(tx, known.id, { serving, capabilities, protocol }, now);
   return known.approvedAt === null
-    ? hold(known.id, known.name, hello)
-    : { kind: 'admitted', agent: known.id, name: known.name };
+    ? hold(known.id, hello)
+    : { kind: 'admitted', agent: known.id, row: known };
 }
 
 /** An older agent would not understand that it is held: it is sent away for a while, and knocks again. */
-function hold(agent: AgentId, name: string, hello: HelloMessage): Admission {
-  if (hello.protocol >= PENDING_SINCE) return { kind: 'pending', agent, name };
+function hold(agent: AgentId, hello: HelloMessage): Admission {
+  if (hello.protocol >= PENDING_SINCE) return { kind: 'pending', agent };
   return deny('pending-approval', `agent ${agent} waits for an operator to approve it`);
 }
 
@@ -171,11 +190,11 @@ async function join(
   const approvedAt = held ? null : now;
   const placed = { jurisdiction, approvedAt };
   const agent = { id, name, publicKey, labels, serving, capabilities, protocol, ...placed };
-  await insertAgent(tx, agent, now);
+  const row = await insertAgent(tx, agent, now);
   const fingerprint = await fingerprintOf(publicKey);
   const detail = { name, labels, jurisdiction, fingerprint, approved: !held };
   await record(tx, now, `agent:${id}`, 'agent.joined', `agent:${id}`, detail);
-  return held ? hold(id, name, hello) : { kind: 'admitted', agent: id, name };
+  return held ? hold(id, hello) : { kind: 'admitted', agent: id, row };
 }
 
 /**

@@ -31,9 +31,16 @@ export interface AgentDeskDeps {
 /** What operators decide of single hosts: in the record first, then on its link. */
 export class AgentDesk implements Agents {
   readonly #deps: AgentDeskDeps;
+  /** Nobody is ever taken back: who joins again is another agent. */
+  readonly #revoked = new Set<AgentId>();
 
   constructor(deps: AgentDeskDeps) {
     this.#deps = deps;
+  }
+
+  /** Whether it was revoked in this run: what was before, its hello was refused for. */
+  isRevoked(agent: AgentId): boolean {
+    return this.#revoked.has(agent);
   }
 
   isHeld(agent: AgentId): boolean {
@@ -45,7 +52,7 @@ export class AgentDesk implements Agents {
     { fingerprint, jurisdiction }: Approval,
     actor: Actor,
   ): Promise<AgentRow> {
-    const { store, sessions, now } = this.#deps;
+    const { store, sessions, roster, now } = this.#deps;
     const row = await store.write(async (tx) => {
       const found = await agentInForce(tx, agent);
       const shown = await fingerprintOf(found.publicKey);
@@ -60,6 +67,7 @@ export class AgentDesk implements Agents {
       await record(tx, now(), actor, 'agent.approved', `agent:${agent}`, detail);
       return { ...found, ...change };
     });
+    roster.add(row);
     sessions.held(agent)?.approved();
     return row;
   }
@@ -76,6 +84,7 @@ export class AgentDesk implements Agents {
       await record(tx, now(), actor, 'agent.revoked', `agent:${agent}`, detail);
       return { ...found, revokedAt: now() };
     });
+    this.#revoked.add(agent);
     // In no list before its link is cut, or a rollout would wait for it.
     roster.remove(agent);
     publisher.forget(agent);

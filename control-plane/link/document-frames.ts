@@ -3,6 +3,12 @@ import type { DocumentContent } from '../rollout/desired.ts';
 import type { SignedDocument } from '../rollout/publisher.ts';
 import type { Trust } from '../trust/trust.ts';
 
+/** A document whose frame is made when its turn comes. */
+export interface DocumentToSend {
+  readonly generation: number;
+  readonly frame: () => Uint8Array;
+}
+
 /**
  * The frames of documents that were put in force together. The releases of their versions are most of a frame and the same in
  * all with the same contents: they are encoded once.
@@ -18,6 +24,10 @@ export class DocumentFrames {
   of({ content, envelope }: SignedDocument): Uint8Array {
     const releases = this.#releasesOf(content);
     return releasedFrame(encodeDown({ kind: 'desired', envelope }), releases);
+  }
+
+  ready(document: SignedDocument): DocumentToSend {
+    return { generation: document.generation, frame: () => this.of(document) };
   }
 
   #releasesOf(content: DocumentContent): PackedField {

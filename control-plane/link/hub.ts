@@ -29,7 +29,7 @@ import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
-import { DocumentFrames } from './document-frames.ts';
+import { DocumentFrames, type DocumentToSend } from './document-frames.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { GuardAlerts } from './guard-alerts.ts';
 import { HostDesk } from './host-desk.ts';
@@ -100,7 +100,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     guardAlerts.look();
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
-  const arrivals = new Arrivals(publisher, now);
+  const arrivals = new Arrivals(async (hosts) => {
+    const frames = new DocumentFrames(trust);
+    const documents = await publisher.arrive(now(), hosts);
+    return new Map(documents.map((document) => [document.agentId, frames.ready(document)]));
+  });
   const watch: Watch = new Watch({
     store,
     shapeOf,
@@ -142,7 +146,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     roots: trust.chain,
     helloTimeoutMs: deps.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
     pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
-    admit: (nonce, hello) => admit(store, key, nonce, hello, policy, now()),
+    admit: async (nonce, hello) => {
+      const admission = await admit(store, key, nonce, hello, policy, now());
+      if (admission.kind === 'admitted') roster.add(admission.row);
+      return admission;
+    },
     onJoined: (session, agent) => {
       proven(session);
       return welcome(session, agent);
@@ -195,6 +203,13 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     return commonMs;
   }
 
+  /** What is in force for one host. */
+  async function signedNow(agent: AgentId): Promise<DocumentToSend | null> {
+    const document = await publisher.current(agent);
+    const frames = new DocumentFrames(trust);
+    return document === null ? null : frames.ready(document);
+  }
+
   async function greet(session: Session, agent: AgentId): Promise<void> {
     await session.answer({
       kind: 'welcome',
@@ -211,30 +226,32 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     // An operator may have decided before this link was in the list.
     const row = await findAgent(store.read, agent);
     if (row !== null && row.revokedAt !== null) session.revoke(REVOKED);
-    else if (row !== null && row.approvedAt !== null) session.approved();
+    else if (row !== null && row.approvedAt !== null) {
+      roster.add(row);
+      session.approved();
+    }
   }
 
   async function welcome(session: Session, agent: AgentId): Promise<void> {
     // What it was downloading on the link before, it says again.
     downloads.delete(agent);
-    const row = await findAgent(store.read, agent);
-    if (row !== null) roster.add(row);
-    await greet(session, agent);
-    await arrivals.take(agent, session.held);
-    // It may have gone while its document was made.
-    if (session.agent !== agent) return;
-    sessions.join(agent, session);
-    const latest = await findAgent(store.read, agent);
-    if (latest === null || latest.revokedAt !== null) {
-      // Revoked between its hello and this link's place in the list.
+    const [arrived] = await Promise.all([
+      arrivals.take(agent, session.held),
+      greet(session, agent),
+    ]);
+    // Between its hello and this link's place in the list.
+    if (agents.isRevoked(agent)) {
       roster.remove(agent);
       session.revoke(REVOKED);
       return;
     }
-    const document = await publisher.current(agent);
-    if (document !== null) {
-      session.desire(document.generation, () => new DocumentFrames(trust).of(document));
-    }
+    // It may have gone while its document was made.
+    if (session.agent !== agent) return;
+    sessions.join(agent, session);
+    // From here on what is put in force is sent on this link; before, it was not.
+    const isLatest = (arrived?.generation ?? 0) === publisher.inForce(agent).generation;
+    const document = isLatest ? arrived : await signedNow(agent);
+    if (document !== null) session.desire(document.generation, document.frame);
     await leases.greet(agent, session);
     fleet.wake();
   }

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { AgentId } from '../../protocol/ids.ts';
-import type { OneHost, Publisher } from './publisher.ts';
+import type { OneHost } from './publisher.ts';
 
 /** Hosts of one look. More would hold up what else waits for the database. */
 const MAX_TOGETHER = 256;
@@ -8,33 +8,34 @@ const MAX_TOGETHER = 256;
 const MANY = 8;
 const SLOT_MS = 50;
 
-interface Waiting extends OneHost {
-  resolve(): void;
+interface Waiting<T> extends OneHost {
+  resolve(taken: T | null): void;
   reject(error: unknown): void;
 }
+
+/** Sees to hosts that have linked, some at once: each shall have the document that it is to follow. */
+export type TakeUp<T> = (hosts: readonly OneHost[]) => Promise<ReadonlyMap<AgentId, T>>;
 
 /**
  * Hosts that link. A new one has no document yet, an old one may have missed a change of its own labels, or have a newer
  * document than a database that was put back. Those that come while others are looked at go together, and where many come
  * those that come right after: what a fleet shall run is read once for all of them, and not for each of thousands.
  */
-export class Arrivals {
-  readonly #publisher: Pick<Publisher, 'change'>;
-  readonly #now: () => number;
-  #waiting: Waiting[] = [];
+export class Arrivals<T> {
+  readonly #takeUp: TakeUp<T>;
+  #waiting: Waiting<T>[] = [];
   #busy = false;
   /** Which slot of time it is, and how many came in it and in the one before. */
   #slot = 0;
   #inSlot = 0;
   #before = 0;
 
-  constructor(publisher: Pick<Publisher, 'change'>, now: () => number) {
-    this.#publisher = publisher;
-    this.#now = now;
+  constructor(takeUp: TakeUp<T>) {
+    this.#takeUp = takeUp;
   }
 
-  /** Resolves when the document in force for the host is the one that it shall have. */
-  take(agent: AgentId, held: number): Promise<void> {
+  /** Resolves with what `takeUp` has for the host; null: it has nothing. */
+  take(agent: AgentId, held: number): Promise<T | null> {
     this.#count();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ agent, held, resolve, reject });
@@ -68,10 +69,10 @@ export class Arrivals {
     return Math.max(this.#inSlot, this.#before) >= MANY;
   }
 
-  async #settle(some: readonly Waiting[]): Promise<void> {
+  async #settle(some: readonly Waiting<T>[]): Promise<void> {
     try {
-      await this.#publisher.change(this.#now(), async () => undefined, undefined, some);
-      for (const { resolve } of some) resolve();
+      const taken = await this.#takeUp(some);
+      for (const { agent, resolve } of some) resolve(taken.get(agent) ?? null);
     } catch (error) {
       for (const { reject } of some) reject(error);
     }

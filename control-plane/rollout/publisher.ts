@@ -2,6 +2,7 @@ import type { AgentId } from '../../protocol/ids.ts';
 import { type Envelope, type SigningKey, seal } from '../../protocol/signing.ts';
 import { BATCHES_SINCE } from '../../protocol/version.ts';
 import type { Place } from '../residency/residency.ts';
+import { touchAgents } from '../store/agents.ts';
 import { type Assignment, insertAssignments } from '../store/assignments.ts';
 import { currentGeneration, nextGenerations } from '../store/counters.ts';
 import type { Store, Transaction } from '../store/database.ts';
@@ -9,12 +10,19 @@ import { allDeployments } from '../store/deployments.ts';
 import {
   allDesired,
   findDesired,
+  findDesiredOf,
   forgetContents,
   type HostInService,
   hostsInService,
   putDesired,
 } from '../store/desired.ts';
-import { type DocumentContent, documentBytes, documentsBytes, readContent } from './desired.ts';
+import {
+  type DocumentContent,
+  type DocumentStamp,
+  documentBytes,
+  documentsBytes,
+  readContent,
+} from './desired.ts';
 import { fleetPlan, shortestOf } from './fleet-plan.ts';
 import { sealDesired } from './sign-batch.ts';
 
@@ -139,7 +147,26 @@ export class Publisher {
     this.#inForce.delete(agent);
   }
 
-  /** The document in force for a host that just linked, signed anew. */
+  /**
+   * Hosts that have linked: puts a document in force for those that shall have another, and resolves with the one in force
+   * for each that has one, signed anew, all with one signature.
+   */
+  async arrive(now: number, hosts: readonly OneHost[]): Promise<SignedDocument[]> {
+    const ids = hosts.map(({ agent }) => agent);
+    const seen = (tx: Transaction) => touchAgents(tx, ids, now);
+    let found: Awaited<ReturnType<typeof findDesiredOf>> | null = null;
+    const after = async (tx: Transaction) => {
+      found = await findDesiredOf(tx, ids);
+    };
+    await this.change(now, seen, after, hosts);
+    const { documents, contents } = found ?? (await findDesiredOf(this.#store.read, ids));
+    const read = new Map(contents.map((each) => [each.hash, readContent(each.deployments)]));
+    return this.#sign(
+      documents.map((stored) => ({ ...stored, content: contentIn(read, stored.contentHash) })),
+    );
+  }
+
+  /** The document in force for a host, signed anew. */
   async current(agent: AgentId): Promise<SignedDocument | null> {
     const stored = await findDesired(this.#store.read, agent);
     if (stored === null) return null;
@@ -168,7 +195,11 @@ export class Publisher {
     const first = await nextGenerations(tx, changed.length);
     const drafts = changed.map((draft, at) => ({ ...draft, generation: first + at }));
     await this.#put(tx, drafts, now);
-    return { documents: await this.#sign(drafts, now), shortestLeaseMs };
+    const times = { issuedAt: now, expiresAt: now + DESIRED_LIFE_MS };
+    const unsigned = drafts.map(({ host: { id: agentId, protocol }, generation, content }) => ({
+      ...{ agentId, protocol, generation, content, ...times },
+    }));
+    return { documents: await this.#sign(unsigned), shortestLeaseMs };
   }
 
   /** Whether the document that a host has says what it shall, and will for a while. */
@@ -201,35 +232,43 @@ export class Publisher {
     await insertAssignments(tx, assignments);
   }
 
-  /** One signature for all who can read batches, and one each for older agents. In the order of the drafts. */
-  async #sign(drafts: readonly Draft[], now: number): Promise<SignedDocument[]> {
-    const times = { issuedAt: now, expiresAt: now + DESIRED_LIFE_MS };
+  /** One signature for all who can read batches, and one each for older agents. In their order. */
+  async #sign(unsigned: readonly UnsignedDocument[]): Promise<SignedDocument[]> {
     const payloads = documentsBytes(
-      drafts.map(({ host, generation, content }) => ({
-        stamp: { agentId: host.id, generation, ...times },
-        deployments: content.deployments,
-      })),
+      unsigned.map((stamp) => ({ stamp, deployments: stamp.content.deployments })),
     );
-    const batched = drafts.map(({ host }) => host.protocol >= BATCHES_SINCE);
+    const batched = unsigned.map(({ protocol }) => protocol >= BATCHES_SINCE);
     const together = await sealDesired(
       this.#key,
       payloads.filter((_, at) => batched[at]),
     );
     const documents: SignedDocument[] = [];
     let next = 0;
-    for (const [at, { host, generation, content }] of drafts.entries()) {
+    for (const [at, { agentId, generation, content }] of unsigned.entries()) {
       const envelope = batched[at]
         ? together[next++]
         : await seal(this.#key, 'desired', payloads[at]);
-      documents.push({ agentId: host.id, generation, content, envelope });
+      documents.push({ agentId, generation, content, envelope });
     }
     return documents;
   }
 }
 
-/** A document that is to be signed. */
+/** A document that is to be put in force. */
 interface Draft {
   readonly host: HostInService;
   readonly generation: number;
   readonly content: DocumentContent;
+}
+
+interface UnsignedDocument extends DocumentStamp {
+  /** What the host speaks. */
+  readonly protocol: number;
+  readonly content: DocumentContent;
+}
+
+function contentIn(contents: ReadonlyMap<string, DocumentContent>, hash: string): DocumentContent {
+  const content = contents.get(hash);
+  if (content === undefined) throw new Error(`a document says ${hash}, which is not kept`);
+  return content;
 }

@@ -1,4 +1,4 @@
-import { and, eq, gt, gte, inArray, lt } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -16,15 +16,23 @@ export type NewAgent = Pick<
   readonly jurisdiction?: string | null;
 };
 
-export async function insertAgent(tx: Transaction, agent: NewAgent, now: number): Promise<void> {
-  await tx.insert(agents).values({
-    approvedAt: now,
-    ...agent,
-    joinedAt: now,
-    lastSeenAt: now,
-    observedGeneration: 0,
-    appliedGeneration: 0,
-  });
+export async function insertAgent(
+  tx: Transaction,
+  agent: NewAgent,
+  now: number,
+): Promise<AgentRow> {
+  const [row] = await tx
+    .insert(agents)
+    .values({
+      approvedAt: now,
+      ...agent,
+      joinedAt: now,
+      lastSeenAt: now,
+      observedGeneration: 0,
+      appliedGeneration: 0,
+    })
+    .returning();
+  return row;
 }
 
 /** What a hello tells anew of an agent that is known. */
@@ -38,6 +46,17 @@ export async function updateAgentSeen(
     .update(agents)
     .set({ ...seen, lastSeenAt: now })
     .where(eq(agents.id, id));
+}
+
+/** Those have been heard of; what they tell of themselves is what is known. */
+export async function touchAgents(
+  tx: Transaction,
+  ids: readonly AgentId[],
+  now: number,
+): Promise<void> {
+  await tx.run(sql`
+    update ${agents} set last_seen_at = max(last_seen_at, ${now})
+    where id in (select value from json_each(${JSON.stringify(ids)}))`);
 }
 
 /** Whether it gets documents and may send anything. */

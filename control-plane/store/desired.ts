@@ -1,4 +1,4 @@
-import { eq, sql } from 'drizzle-orm';
+import { eq, inArray, sql } from 'drizzle-orm';
 import type { AgentId, Labels } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { agents, desired, desiredContents } from './schema.ts';
@@ -65,6 +65,37 @@ export async function findDesired(db: Reader, agentId: AgentId): Promise<StoredD
     .where(eq(desired.agentId, agentId));
   if (found === undefined) return null;
   return { ...found.desired, deployments: found.desired_contents.deployments };
+}
+
+/** A document in force, and what the host that it is for speaks. */
+export type DesiredOfHost = Pick<
+  StoredDesired,
+  'agentId' | 'generation' | 'issuedAt' | 'expiresAt' | 'contentHash'
+> & { readonly protocol: number };
+
+type DocumentTuple = [AgentId, number, number, number, string, number];
+
+/** The documents in force for those of the hosts that have one, as one text each (see `hostsInService`), and their contents. */
+export async function findDesiredOf(
+  db: Reader,
+  ids: readonly AgentId[],
+): Promise<{ documents: DesiredOfHost[]; contents: DesiredContent[] }> {
+  const { rows } = await db.run(sql`
+    select json_group_array(json_array(d.agent_id, d.generation, d.issued_at, d.expires_at, d.content_hash, a.protocol)) as documents
+    from ${desired} as d join ${agents} as a on a.id = d.agent_id
+    where d.agent_id in (select value from json_each(${JSON.stringify(ids)}))`);
+  const told = JSON.parse(String(rows[0]?.documents)) as DocumentTuple[];
+  const documents = told.map(
+    ([agentId, generation, issuedAt, expiresAt, contentHash, protocol]): DesiredOfHost => ({
+      ...{ agentId, generation, issuedAt, expiresAt, contentHash, protocol },
+    }),
+  );
+  const hashes = [...new Set(documents.map(({ contentHash }) => contentHash))];
+  const contents = await db
+    .select()
+    .from(desiredContents)
+    .where(inArray(desiredContents.hash, hashes));
+  return { documents, contents };
 }
 
 export async function allDesired(db: Reader): Promise<DesiredRow[]> {

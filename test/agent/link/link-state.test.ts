@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  awayAfterTurnedAway,
   type LinkEvent,
   type LinkState,
+  NOT_AWAY,
   nextLinkState,
   reconnectDelayMs,
   waitAfterRefusalMs,
-  waitAfterTurnedAwayMs,
 } from '../../../agent/link/link-state.ts';
 
 const EVENTS: readonly LinkEvent[] = [
@@ -109,17 +110,29 @@ describe('LINK-1: the wait before the next attempt', () => {
         fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         fc.nat(3_600_000),
         (attempt, draw, atLeastMs) => {
-          const delay = reconnectDelayMs(attempt, draw, atLeastMs);
-          expect(delay).toBeGreaterThanOrEqual(atLeastMs);
-          expect(delay).toBeLessThan(atLeastMs + 30_000);
+          const asked = reconnectDelayMs(attempt, draw, { ms: atLeastMs, isOwnTime: false });
+          expect(asked).toBeGreaterThanOrEqual(atLeastMs);
+          expect(asked).toBeLessThan(atLeastMs + 30_000);
+          const given = reconnectDelayMs(attempt, draw, { ms: atLeastMs, isOwnTime: true });
+          expect(given).toBeGreaterThanOrEqual(atLeastMs);
+          expect(given).toBeLessThan(atLeastMs + 500);
         },
       ),
     );
   });
 
+  it('is no longer than there has been no link, or a second: a short outage keeps no host away for long', () => {
+    const most = 1 - Number.EPSILON;
+    expect(reconnectDelayMs(9, most, NOT_AWAY, 3_000)).toBe(2_999);
+    expect(reconnectDelayMs(9, most, NOT_AWAY, 10)).toBe(999);
+    expect(reconnectDelayMs(9, most, NOT_AWAY, 3_600_000)).toBe(29_999);
+    expect(reconnectDelayMs(2, most, NOT_AWAY, 3_600_000)).toBe(999);
+  });
+
   it('is an hour when the server asks for more: a longer one could overflow the timer', () => {
-    expect(reconnectDelayMs(1, 0, 3_600_001)).toBe(3_600_000);
-    expect(reconnectDelayMs(1, 0, Number.MAX_SAFE_INTEGER)).toBe(3_600_000);
+    for (const ms of [3_600_001, Number.MAX_SAFE_INTEGER]) {
+      expect(reconnectDelayMs(1, 0, { ms, isOwnTime: false })).toBe(3_600_000);
+    }
   });
 });
 
@@ -132,10 +145,10 @@ it('HELLO-12: a refusal that nobody proved is not for good, and holds an agent f
 });
 
 it('LINK-8: a full control plane is waited for by milliseconds, else by seconds, for a minute at most', () => {
-  expect(waitAfterTurnedAwayMs('1500', '2')).toBe(1_500);
-  expect(waitAfterTurnedAwayMs(undefined, '2')).toBe(2_000);
-  expect(waitAfterTurnedAwayMs('soon', '2')).toBe(2_000);
-  expect(waitAfterTurnedAwayMs('3600000', undefined)).toBe(60_000);
-  expect(waitAfterTurnedAwayMs('-1', 'Fri, 27 Nov 2026 08:00:00 GMT')).toBe(0);
-  expect(waitAfterTurnedAwayMs(undefined, undefined)).toBe(0);
+  expect(awayAfterTurnedAway('1500', '2')).toEqual({ ms: 1_500, isOwnTime: true });
+  expect(awayAfterTurnedAway(undefined, '2')).toEqual({ ms: 2_000, isOwnTime: false });
+  expect(awayAfterTurnedAway('soon', '2')).toEqual({ ms: 2_000, isOwnTime: false });
+  expect(awayAfterTurnedAway('3600000', undefined)).toEqual({ ms: 60_000, isOwnTime: true });
+  expect(awayAfterTurnedAway('-1', 'Fri, 27 Nov 2026 08:00:00 GMT')).toEqual(NOT_AWAY);
+  expect(awayAfterTurnedAway(undefined, undefined)).toEqual(NOT_AWAY);
 });

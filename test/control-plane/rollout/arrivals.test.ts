@@ -10,7 +10,7 @@ const idOf = (host: number) => `agt_${String(host).padStart(24, '0')}`;
 const hosts = Array.from({ length: HOSTS }, (_, host) => idOf(host));
 
 let control: ControlFixture;
-let arrivals: Arrivals;
+let arrivals: Arrivals<SignedDocument>;
 let made: SignedDocument[];
 beforeEach(async () => {
   control = await ControlFixture.start();
@@ -19,7 +19,10 @@ beforeEach(async () => {
     made.push(...documents);
     expect(requestedAtMs).toBeNull();
   });
-  arrivals = new Arrivals(publisher, Date.now);
+  arrivals = new Arrivals(async (hosts) => {
+    const documents = await publisher.arrive(Date.now(), hosts);
+    return new Map(documents.map((document) => [document.agentId, document]));
+  });
   await control.store.write(async (tx) => {
     for (const [host, id] of hosts.entries()) {
       const publicKey = new Uint8Array(32);
@@ -47,15 +50,12 @@ it('looks at a fleet that links at once a few times, and gives each host its doc
 
 it('gathers a fleet that comes host by host, and lets a single host wait for nobody', async () => {
   const looks: number[] = [];
-  const publisher: Pick<Publisher, 'change'> = {
-    async change(_now, _work, _after, only) {
-      looks.push(only?.length ?? 0);
-      await new Promise((turn) => setImmediate(turn));
-      return { result: undefined as never, generation: 1 };
-    },
-  };
-  const gathering = new Arrivals(publisher, Date.now);
-  const all: Promise<void>[] = [];
+  const gathering = new Arrivals(async (some) => {
+    looks.push(some.length);
+    await new Promise((turn) => setImmediate(turn));
+    return new Map();
+  });
+  const all: Promise<null>[] = [];
   for (const id of hosts) {
     all.push(gathering.take(id, 0));
     await new Promise((turn) => setImmediate(turn));
