@@ -27,10 +27,9 @@ interface Look {
   readonly linked: number;
 }
 
-/** Looks until all are linked. */
-async function linkUp(control: LiveControl): Promise<Look[]> {
+/** Looks until all are linked; times since `begun`. */
+async function linkUp(control: LiveControl, begun = performance.now()): Promise<Look[]> {
   const looks: Look[] = [];
-  const begun = performance.now();
   for (;;) {
     const linked = (await control.metric('driftline_agents_connected')) ?? 0;
     looks.push({ ms: performance.now() - begun, linked });
@@ -57,8 +56,9 @@ async function measure(control: LiveControl, cable: Cable | null) {
   const before = cable?.bytes ?? 0;
   await new Promise((wake) => setTimeout(wake, IDLE_MS));
   const bytes = (cable?.bytes ?? 0) - before;
+  const killed = performance.now();
   await control.crash(0);
-  const looks = await linkUp(control);
+  const looks = await linkUp(control, killed);
   return {
     bytesADay: cable === null ? null : ((bytes / AGENTS) * DAY_MS) / IDLE_MS,
     backAfterMs: looks[looks.length - 1].ms,
@@ -70,15 +70,14 @@ const cores = chooseCores();
 process.stdout.write(`${QUESTION}\n${machineLine(cores)}; ${AGENTS} agents\n\n`);
 const cable = Cable.lay();
 const folder = await mkdtemp(join(tmpdir(), 'driftline-restart-'));
+const control = await LiveControl.start(folder, cores.server, cable?.host);
 try {
-  const control = await LiveControl.start(folder, cores.server, cable?.host);
   await control.deployTwoVersions('mortgage', join(folder, 'mortgage'), WINDOW_MS);
   const before = [...(cable?.farEnd ?? []), ...onCore(cores.load)];
   const [fleet, { bytesADay, backAfterMs, most }] = await Promise.all([
     simulate(control, ['--agents', AGENTS, '--seconds', SECONDS], before),
     measure(control, cable),
   ]);
-  await control.stop();
   const perDay = bytesADay === null ? '' : (bytesADay / 1000).toFixed(0);
   process.stdout.write(
     `${table([
@@ -101,6 +100,7 @@ try {
       `${verdict('KB an idle agent a day, both ways, with TCP, IP and Ethernet', atMost(500), bytesADay / 1000)}\n`,
     );
 } finally {
+  await control.stop();
   cable?.remove();
   await rm(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Family } from '../../protocol/prometheus-text.ts';
-import { allAgents, inService } from '../store/agents.ts';
+import { countInService } from '../store/agents.ts';
 import { listAlerts } from '../store/alerts.ts';
 import { currentGeneration } from '../store/counters.ts';
 import type { Reader, Store } from '../store/database.ts';
@@ -59,13 +59,11 @@ export function mountMetrics(api: Api, { store, monitoring, fleet, downloads }: 
 }
 
 async function fleetFamilies(db: Reader, connected: ReadonlySet<string>) {
-  const enrolled = (await allAgents(db)).filter(inService);
-  const linked = enrolled.filter((agent) => connected.has(agent.id)).length;
   const one = (name: string, help: string, value: number) =>
     new Family(name, 'gauge', help).add({}, value);
   return [
-    one('driftline_agents', 'Agents enrolled and not revoked', enrolled.length),
-    one('driftline_agents_connected', 'Of those, linked now', linked),
+    one('driftline_agents', 'Agents enrolled and not revoked', await countInService(db)),
+    one('driftline_agents_connected', 'Of those, linked now', connected.size),
     one('driftline_generation', 'Newest generation given out', await currentGeneration(db)),
   ];
 }

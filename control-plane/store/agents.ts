@@ -1,4 +1,4 @@
-import { and, eq, gt, gte, inArray, lt, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -62,6 +62,12 @@ export async function touchAgents(
 /** Whether it gets documents and may send anything. */
 export function inService(agent: Pick<AgentRow, 'approvedAt' | 'revokedAt'>): boolean {
   return agent.approvedAt !== null && agent.revokedAt === null;
+}
+
+export async function countInService(db: Reader): Promise<number> {
+  const inForce = and(isNotNull(agents.approvedAt), isNull(agents.revokedAt));
+  const [{ count }] = await db.select({ count: sql<number>`count(*)` }).from(agents).where(inForce);
+  return count;
 }
 
 /** What operators decide of an agent, and the key that a former one handed over to. */
