@@ -146,7 +146,7 @@ export class Supervisor {
       outbox,
       clockAheadMs: () => this.#link?.clockAheadMs ?? null,
       withholds: (deployment) => this.#withholding.keeps(deployment),
-      onKept: () => this.#link?.flush(),
+      onDue: () => this.#link?.flush(),
       onLost: (detail) => {
         log.warn({ detail }, 'windows lost');
         this.#event('outbox-full', detail);

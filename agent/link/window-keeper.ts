@@ -3,6 +3,7 @@ import { withoutOutcomes } from '../../protocol/sketch/withhold.ts';
 import type { WindowMessage } from '../engine/messages.ts';
 import { messageOf } from '../error.ts';
 import type { Outbox } from './outbox.ts';
+import { SendSlot } from './send-slot.ts';
 
 export interface WindowKeeperOptions {
   readonly outbox: Outbox;
@@ -10,8 +11,8 @@ export interface WindowKeeperOptions {
   clockAheadMs(): number | null;
   /** Whether the outcomes of a deployment stay on this host. */
   withholds(deployment: string): boolean;
-  /** Something is new in the outbox. */
-  onKept(): void;
+  /** What is in the outbox is to be sent. */
+  onDue(): void;
   /** Windows were lost. */
   onLost(detail: string): void;
   /** The outbox was full: windows were added up, and none of their counts is lost. */
@@ -22,14 +23,16 @@ export interface WindowKeeperOptions {
 /** Brings windows of the engines to the disk, from where the link takes them. */
 export class WindowKeeper {
   readonly #options: WindowKeeperOptions;
+  readonly #slot: SendSlot;
   #inFlight: Promise<unknown> = Promise.resolve();
 
   constructor(options: WindowKeeperOptions) {
     this.#options = options;
+    this.#slot = new SendSlot(() => options.onDue());
   }
 
   keep(came: WindowMessage): void {
-    const { outbox, log, onLost, onKept, onCoarsened } = this.#options;
+    const { outbox, log, onLost, onCoarsened } = this.#options;
     const window = this.#allowed(came);
     if (window === null) return;
     const { kind: _, ...telemetry } = window;
@@ -48,7 +51,7 @@ export class WindowKeeper {
         const coarsened = outbox.coarsened - before.coarsened;
         if (dropped > 0) onLost(`${dropped} oldest windows dropped: the outbox is full`);
         if (coarsened > 0) onCoarsened(`${coarsened} windows became parts of coarser ones`);
-        onKept();
+        this.#slot.ended(telemetry.windowMs);
       },
       (error: unknown) => log('error', 'could not keep a window', { reason: messageOf(error) }),
     );
@@ -62,8 +65,9 @@ export class WindowKeeper {
     return isEmpty ? null : { ...window, body };
   }
 
-  /** Resolves when every window so far is on disk, or known not to be. */
+  /** Resolves when every window so far is on disk, or known not to be, and what was to be sent is due. */
   async settled(): Promise<void> {
     await this.#inFlight;
+    this.#slot.now();
   }
 }

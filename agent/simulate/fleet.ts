@@ -190,6 +190,7 @@ export class SimulatedFleet {
   }
 
   async stop(): Promise<void> {
+    await this.stopTraffic();
     await Promise.all(this.agents.map((agent) => agent.stop()));
   }
 

@@ -56,10 +56,12 @@ async function simulate(
   const label = randomBytes(4).toString('hex');
   const load = new PeakLoad(api);
   const startedMs = Date.now();
+  let stop = async (): Promise<void> => undefined;
   try {
     await load.before();
     say(`asking for ${config.agents} join tokens`);
     const fleet = await SimulatedFleet.create(config, api, folder, label, () => undefined);
+    stop = () => fleet.stop();
     const linkedAfterMs = await link(fleet, config.agents, say);
     const connected = fleet.online;
     load.start();
@@ -70,7 +72,6 @@ async function simulate(
     await until(() => fleet.pending === 0, SETTLE_WITHIN_MS);
     const { produced, pending, lost, failures } = fleet;
     const controlPlane = await load.end(config.agents);
-    await fleet.stop();
     const fromMs = startedMs - 86_400_000 - config.faults.skewMs;
     const merged = await Promise.all(
       deployments.map((name) => api.mergedWindows(name, `simulation=${label}`, fromMs)),
@@ -90,6 +91,8 @@ async function simulate(
     };
   } finally {
     load.stop();
+    // Whatever went wrong is told, and not that a folder could not be removed in which agents still write.
+    await stop();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -6,6 +6,7 @@ import { messageOf } from '../error.ts';
 import { Identity, newBoot } from '../link/identity.ts';
 import { Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
+import { SendSlot } from '../link/send-slot.ts';
 import { TrustStore } from '../link/trust-store.ts';
 import { DesiredGate } from '../rollout/desired-gate.ts';
 import { DesiredStore } from '../rollout/desired-store.ts';
@@ -40,6 +41,7 @@ export interface VirtualAgentOptions {
 export class VirtualAgent {
   readonly #options: VirtualAgentOptions;
   readonly #skewMs: number;
+  readonly #slot: SendSlot;
   #running: { readonly link: Link; readonly outbox: Outbox } | null = null;
   #sockets: FaultySocket[] = [];
   #downloadToken: string | null = null;
@@ -55,6 +57,7 @@ export class VirtualAgent {
   constructor(options: VirtualAgentOptions) {
     this.#options = options;
     this.#skewMs = Math.round((2 * options.random() - 1) * options.faults.skewMs);
+    this.#slot = new SendSlot(() => this.#running?.link.flush(), options.random());
   }
 
   get online(): boolean {
@@ -221,7 +224,7 @@ export class VirtualAgent {
         await running.outbox.append({ ...place, clockAheadMs, body });
       }
     }
-    running.link.flush();
+    this.#slot.ended(windowMs);
   }
 
   /** Dies without a word, and comes back with what its disk has. */
@@ -250,6 +253,7 @@ export class VirtualAgent {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers = [];
     this.#desired = this.#desired === null ? null : { ...this.#desired, deployments: [] };
+    this.#slot.now();
   }
 
   async stop(): Promise<void> {

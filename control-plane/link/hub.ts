@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { AgentId, Digest } from '../../protocol/ids.ts';
@@ -18,7 +19,12 @@ import type { Place } from '../residency/residency.ts';
 import { Arrivals } from '../rollout/arrivals.ts';
 import { RolloutDriver } from '../rollout/driver.ts';
 import { FleetDesk } from '../rollout/fleet.ts';
-import { DESIRED_LIFE_MS, type OnPublished, Publisher } from '../rollout/publisher.ts';
+import {
+  DESIRED_LIFE_MS,
+  type OnPublished,
+  Publisher,
+  type SignedDocument,
+} from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
 import { allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
@@ -42,6 +48,9 @@ import { Sessions } from './sessions.ts';
 export const LINK_PATH = '/link';
 /** Documents live for a day and are renewed from half of it on: plenty of looks in between. */
 const RENEW_INTERVAL_MS = DESIRED_LIFE_MS / 48;
+
+/** For how long documents are sent before others have their turn. */
+const SEND_SLICE_MS = 20;
 
 export interface HubDeps {
   readonly store: Store;
@@ -92,11 +101,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const place = deps.jurisdiction ?? null;
   const onPublished: OnPublished = ({ documents, generation, requestedAtMs }) => {
     if (requestedAtMs !== null) roster.start(generation, requestedAtMs);
-    const frames = new DocumentFrames(trust);
-    for (const document of documents) {
-      const { agentId, generation } = document;
-      sessions.get(agentId)?.desire(generation, () => frames.of(document));
-    }
+    sendAll(documents).catch((error: unknown) => onFailure('documents', error));
     guardAlerts.look();
   };
   const publisher: Publisher = new Publisher(store, key, onPublished, place);
@@ -201,6 +206,19 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     const commonMs = bucket.take(nowMs);
     if (commonMs > 0 && source !== null) addresses.giveBack(source);
     return commonMs;
+  }
+
+  /** In slices: while a fleet's documents leave, the first hosts answer already, and others are heard. */
+  async function sendAll(documents: readonly SignedDocument[]): Promise<void> {
+    const frames = new DocumentFrames(trust);
+    let untilMs = performance.now() + SEND_SLICE_MS;
+    for (const document of documents) {
+      const { agentId, generation } = document;
+      sessions.get(agentId)?.desire(generation, () => frames.of(document));
+      if (performance.now() < untilMs) continue;
+      await nextTurn();
+      untilMs = performance.now() + SEND_SLICE_MS;
+    }
   }
 
   /** What is in force for one host. */

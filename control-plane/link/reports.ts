@@ -16,12 +16,15 @@ import { TripRecorder } from './trip-recorder.ts';
 export const MAX_EVENTS_PER_MINUTE = 60;
 
 /** Reports of one transaction. */
-const MAX_BATCH = 1_000;
+const MAX_BATCH = 5_000;
 /**
  * How long those that came while others were written wait for company. A single report waits for nothing; after a rollback
  * thousands come within a second, and each commit would hold up the reading of the rest.
  */
 const BATCH_WAIT_MS = 20;
+/** When so many have come, a fleet answers. */
+const MANY = 100;
+const FLEET_WAIT_MS = 150;
 
 interface Waiting extends ReceivedReport {
   resolve(): void;
@@ -67,7 +70,9 @@ export class Reports {
     while (this.#waiting.length > 0) {
       await this.#takeSome();
       const left = this.#waiting.length;
-      if (left > 0 && left < MAX_BATCH) await setTimeout(BATCH_WAIT_MS);
+      if (left > 0 && left < MAX_BATCH) {
+        await setTimeout(left < MANY ? BATCH_WAIT_MS : FLEET_WAIT_MS);
+      }
     }
     this.#busy = false;
   }

@@ -134,8 +134,8 @@ export class Session {
    * to a host that reads slowly, what is no longer wanted is not sent.
    */
   desire(generation: number, document: () => Uint8Array): void {
-    // Read from the database while a newer one was published, or the host revoked.
-    if (generation < this.#latestDocument || this.#state.kind === 'closed') return;
+    // Read from the database while it or a newer one was published, or the host revoked.
+    if (generation <= this.#latestDocument || this.#state.kind === 'closed') return;
     this.#latestDocument = generation;
     this.#nextDocument = document;
     if (!this.#isSendingDocument) this.#sendDocument();

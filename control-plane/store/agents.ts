@@ -1,4 +1,4 @@
-import { and, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -91,12 +91,11 @@ export async function standingOf(
   db: Reader,
   ids: readonly AgentId[],
 ): Promise<Map<AgentId, Pick<AgentRow, 'revokedAt' | 'jurisdiction'>>> {
-  const { id, revokedAt, jurisdiction } = agents;
-  const rows = await db
-    .select({ id, revokedAt, jurisdiction })
-    .from(agents)
-    .where(inArray(agents.id, [...ids]));
-  return new Map(rows.map((row) => [row.id, row]));
+  const { rows } = await db.run(sql`
+    select json_group_array(json_array(id, revoked_at, jurisdiction)) as found
+    from ${agents} where id in (select value from json_each(${JSON.stringify(ids)}))`);
+  const found = JSON.parse(String(rows[0]?.found)) as [AgentId, number | null, string | null][];
+  return new Map(found.map(([id, revokedAt, jurisdiction]) => [id, { revokedAt, jurisdiction }]));
 }
 
 /** Those whose ids begin with these hex digits, as decision ids do: at most two. */

@@ -15,13 +15,14 @@ export async function insertAssignments(
     select value ->> 0, value ->> 1 from json_each(${JSON.stringify(pairs)})`);
 }
 
-/** Those of the pairs that documents name or named. At most 5,000 of them: two values each, far below SQLite's 32,766. */
+/** Those of the pairs that documents name or named. */
 export async function assignedOf(db: Reader, pairs: readonly Assignment[]): Promise<Assignment[]> {
   if (pairs.length === 0) return [];
-  const keys = pairs.map(({ agentId, deployment }) => sql`(${agentId}, ${deployment})`);
-  const key = sql`(${assignments.agentId}, ${assignments.deployment})`;
-  return db
-    .select()
-    .from(assignments)
-    .where(sql`${key} in (values ${sql.join(keys, sql`, `)})`);
+  const keys = pairs.map(({ agentId, deployment }) => [agentId, deployment]);
+  const { rows } = await db.run(sql`
+    select json_group_array(json_array(at.agent_id, at.deployment)) as found
+    from json_each(${JSON.stringify(keys)}) as key cross join ${assignments} as at
+    on at.agent_id = key.value ->> 0 and at.deployment = key.value ->> 1`);
+  const found = JSON.parse(String(rows[0]?.found)) as [string, string][];
+  return found.map(([agentId, deployment]) => ({ agentId, deployment }));
 }

@@ -28,10 +28,13 @@ export type SumUp = (parts: readonly Summand[]) => Summand | null;
 /** Marks what must be made anew. In the transaction of the change. */
 export async function markDue(tx: Transaction, keys: readonly RollupKey[]): Promise<void> {
   if (keys.length === 0) return;
-  await tx
-    .insert(rollupDue)
-    .values([...keys])
-    .onConflictDoNothing();
+  const values = keys.map(({ deployment, manifest, arm, levelMs, startMs, agentId }) => [
+    ...[deployment, manifest, arm, levelMs, startMs, agentId],
+  ]);
+  await tx.run(sql`
+    insert or ignore into ${rollupDue} (deployment, manifest, arm, level_ms, start_ms, agent_id)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+    from json_each(${JSON.stringify(values)})`);
 }
 
 /** Roll-ups to make whose span has ended before `endedBeforeMs`, oldest first. */

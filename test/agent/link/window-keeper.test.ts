@@ -24,7 +24,7 @@ beforeEach(async () => {
     outbox,
     clockAheadMs: () => null,
     withholds: (deployment) => withholding.keeps(deployment),
-    onKept: () => undefined,
+    onDue: () => undefined,
     onLost: (detail) => {
       throw new Error(detail);
     },
