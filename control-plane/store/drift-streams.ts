@@ -5,22 +5,19 @@ import { driftStreams } from './telemetry-schema.ts';
 
 export type DriftStreamRow = typeof driftStreams.$inferSelect;
 
-/** Rows of one statement: 5 values each, and SQLite takes 32,766. */
-const ROWS_A_STATEMENT = 200;
-
+/** One statement for all, whose text is always the same (see `telemetry-rows.ts`). */
 export async function putDriftStreams(
   tx: Transaction,
   rows: readonly DriftStreamRow[],
 ): Promise<void> {
-  for (let from = 0; from < rows.length; from += ROWS_A_STATEMENT) {
-    await tx
-      .insert(driftStreams)
-      .values(rows.slice(from, from + ROWS_A_STATEMENT))
-      .onConflictDoUpdate({
-        target: [driftStreams.deployment, driftStreams.manifest, driftStreams.stream],
-        set: { state: sql`excluded.state`, updatedAt: sql`excluded.updated_at` },
-      });
-  }
+  if (rows.length === 0) return;
+  const values = rows.map(({ deployment, manifest, stream, state, updatedAt }) => [
+    ...[deployment, manifest, stream, JSON.stringify(state), updatedAt],
+  ]);
+  await tx.run(sql`
+    insert into ${driftStreams} (deployment, manifest, stream, state, updated_at)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(${JSON.stringify(values)}) where true
+    on conflict (deployment, manifest, stream) do update set state = excluded.state, updated_at = excluded.updated_at`);
 }
 
 /** All streams of one version of a deployment, by key. */
