@@ -125,6 +125,8 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 const LEAST_BOUND_MS = 1_000;
 /** Around a time that was given to one host alone. */
 const OWN_TIME_JITTER_MS = 500;
+/** Whoever is sent away more often than that is told something else than a control plane says, or by another. */
+const OWN_TIME_ATTEMPTS = 8;
 
 /** For how long the server asked a host to stay away. */
 export interface Away {
@@ -151,7 +153,9 @@ export function reconnectDelayMs(
   withoutLinkMs = MAX_DELAY_MS,
 ): number {
   const outageMs = Math.max(LEAST_BOUND_MS, Math.min(withoutLinkMs, MAX_DELAY_MS));
-  const most = away.isOwnTime ? OWN_TIME_JITTER_MS : outageMs;
+  const aroundOwnMs =
+    OWN_TIME_JITTER_MS * 2 ** Math.min(Math.max(0, attempt - OWN_TIME_ATTEMPTS), 16);
+  const most = Math.min(outageMs, away.isOwnTime ? aroundOwnMs : outageMs);
   const bound = Math.min(most, BASE_DELAY_MS * 2 ** Math.min(attempt, 16));
   return Math.min(away.ms, MAX_RETRY_AFTER_MS) + Math.floor(draw * bound);
 }
@@ -175,6 +179,7 @@ export function awayAfterTurnedAway(
   const waits = [Number(exactMs), Number(retryAfter) * 1000];
   const at = waits.findIndex((ms) => Number.isFinite(ms) && ms >= 0);
   if (at === -1) return NOT_AWAY;
-  // Only a control plane counts in milliseconds; a proxy in front of it may say the same to everybody.
-  return { ms: Math.min(waits[at], MAX_PROMISE_MS), isOwnTime: at === 0 };
+  // Only a control plane counts in milliseconds, and it tells all the same whose time would be past its longest promise.
+  const isOwnTime = at === 0 && waits[0] > 0 && waits[0] < MAX_PROMISE_MS;
+  return { ms: Math.min(waits[at], MAX_PROMISE_MS), isOwnTime };
 }

@@ -191,7 +191,8 @@ export class SimulatedFleet {
 
   async stop(): Promise<void> {
     await this.stopTraffic();
-    await Promise.all(this.agents.map((agent) => agent.stop()));
+    const ends = await Promise.allSettled(this.agents.map((agent) => agent.stop()));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   #failed(reason: string): void {

@@ -92,7 +92,7 @@ async function simulate(
   } finally {
     load.stop();
     // Whatever went wrong is told, and not that a folder could not be removed in which agents still write.
-    await stop();
+    await stop().catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
   }
 }

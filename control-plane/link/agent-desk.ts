@@ -88,8 +88,7 @@ export class AgentDesk implements Agents {
     // In no list before its link is cut, or a rollout would wait for it.
     roster.remove(agent);
     publisher.forget(agent);
-    sessions.held(agent)?.revoke(REVOKED);
-    sessions.get(agent)?.revoke(REVOKED);
+    for (const session of sessions.of(agent)) session.revoke(REVOKED);
     onLeft();
     return row;
   }

@@ -26,7 +26,7 @@ import {
   type SignedDocument,
 } from '../rollout/publisher.ts';
 import { Roster } from '../rollout/roster.ts';
-import { allAgents, findAgent, inService } from '../store/agents.ts';
+import { type AgentRow, allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
 import type { Trust } from '../trust/trust.ts';
@@ -153,7 +153,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     pingIntervalMs: deps.pingIntervalMs ?? PING_INTERVAL_MS,
     admit: async (nonce, hello) => {
       const admission = await admit(store, key, nonce, hello, policy, now());
-      if (admission.kind === 'admitted') roster.add(admission.row);
+      if (admission.kind === 'admitted') enlist(admission.row);
       return admission;
     },
     onJoined: (session, agent) => {
@@ -214,6 +214,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     let untilMs = performance.now() + SEND_SLICE_MS;
     for (const document of documents) {
       const { agentId, generation } = document;
+      // Meanwhile another may have taken its place, which must not wait behind it.
+      if (publisher.inForce(agentId).generation !== generation) continue;
       sessions.get(agentId)?.desire(generation, () => frames.of(document));
       if (performance.now() < untilMs) continue;
       await nextTurn();
@@ -226,6 +228,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     const document = await publisher.current(agent);
     const frames = new DocumentFrames(trust);
     return document === null ? null : frames.ready(document);
+  }
+
+  /** Rollouts wait for it from here on; not for one that was revoked while its hello was looked at. */
+  function enlist(row: AgentRow): void {
+    if (!agents.isRevoked(row.id)) roster.add(row);
   }
 
   async function greet(session: Session, agent: AgentId): Promise<void> {
@@ -245,24 +252,23 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     const row = await findAgent(store.read, agent);
     if (row !== null && row.revokedAt !== null) session.revoke(REVOKED);
     else if (row !== null && row.approvedAt !== null) {
-      roster.add(row);
+      enlist(row);
       session.approved();
     }
   }
 
   async function welcome(session: Session, agent: AgentId): Promise<void> {
+    // While its hello was looked at; afterwards the revocation itself ends the link.
+    if (agents.isRevoked(agent)) {
+      session.revoke(REVOKED);
+      return;
+    }
     // What it was downloading on the link before, it says again.
     downloads.delete(agent);
     const [arrived] = await Promise.all([
       arrivals.take(agent, session.held),
       greet(session, agent),
     ]);
-    // Between its hello and this link's place in the list.
-    if (agents.isRevoked(agent)) {
-      roster.remove(agent);
-      session.revoke(REVOKED);
-      return;
-    }
     // It may have gone while its document was made.
     if (session.agent !== agent) return;
     sessions.join(agent, session);

@@ -47,7 +47,7 @@ export class Reports {
   readonly #deps: ReportsDeps;
   /** Refusals already recorded, so that each is recorded once and not with every report. */
   readonly #refusals = new Map<AgentId, ReadonlySet<string>>();
-  readonly #waiting: Waiting[] = [];
+  #waiting: Waiting[] = [];
   #busy = false;
   readonly #events = new PerHostRate(MAX_EVENTS_PER_MINUTE, 60_000);
   readonly #trips = new TripRecorder();
@@ -69,7 +69,8 @@ export class Reports {
     this.#busy = true;
     while (this.#waiting.length > 0) {
       await this.#takeSome();
-      const left = this.#waiting.length;
+      // Of hosts, and not of reports: those of one host can't go together.
+      const left = new Set(this.#waiting.map(({ agent }) => agent)).size;
       if (left > 0 && left < MAX_BATCH) {
         await setTimeout(left < MANY ? BATCH_WAIT_MS : FLEET_WAIT_MS);
       }
@@ -111,16 +112,15 @@ export class Reports {
     }
   }
 
-  /** In their order; an agent's second report waits for the next batch. */
+  /** The first report of each agent; its next one waits for the next batch, and holds up nobody else's. */
   #nextBatch(): Waiting[] {
     const batch = new Map<AgentId, Waiting>();
-    let at = 0;
-    for (; at < this.#waiting.length && batch.size < MAX_BATCH; at += 1) {
-      const next = this.#waiting[at];
-      if (batch.has(next.agent)) break;
-      batch.set(next.agent, next);
+    const left: Waiting[] = [];
+    for (const next of this.#waiting) {
+      if (batch.size === MAX_BATCH || batch.has(next.agent)) left.push(next);
+      else batch.set(next.agent, next);
     }
-    this.#waiting.splice(0, at);
+    this.#waiting = left;
     return [...batch.values()];
   }
 

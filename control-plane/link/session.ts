@@ -144,9 +144,21 @@ export class Session {
   #sendDocument(): void {
     const document = this.#state.kind === 'closed' ? null : this.#nextDocument;
     this.#nextDocument = null;
-    this.#isSendingDocument = document !== null;
-    if (document === null) return;
-    this.#write(document(), () => this.#sendDocument());
+    const frame = document === null ? null : this.#made(document);
+    this.#isSendingDocument = frame !== null;
+    if (frame !== null) this.#write(frame, () => this.#sendDocument());
+  }
+
+  /** A document that can't be put into a frame ends its own link, and keeps nobody else's from being sent. */
+  #made(document: () => Uint8Array): Uint8Array | null {
+    try {
+      return document();
+    } catch (error) {
+      this.#deps.onFailure('document', error);
+      this.#step({ kind: 'lost' }, '');
+      this.#socket.terminate();
+      return null;
+    }
   }
 
   /** Sends an answer that proves this control plane's key, to an agent that asked for it. */

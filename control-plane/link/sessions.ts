@@ -52,6 +52,12 @@ export class Sessions {
     return this.#joined.get(agent) ?? null;
   }
 
+  /** Every link of an agent: also one that is held, and one that has only just said hello. */
+  of(agent: AgentId): Session[] {
+    const all = [...this.#all].filter(([link, named]) => named === agent || link.agent === agent);
+    return all.map(([link]) => link);
+  }
+
   /** Who is linked, as of whenever it is looked at. */
   connected(): ReadonlySet<AgentId> {
     return this.#connected;

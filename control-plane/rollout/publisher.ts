@@ -117,22 +117,33 @@ export class Publisher {
     after: (tx: Transaction, result: T, generation: number) => Promise<void> = async () => {},
     only: readonly OneHost[] | null = null,
   ): Promise<Change<T>> {
+    const { result, generation } = await this.#change(now, work, after, only);
+    return { result, generation };
+  }
+
+  /** As `change`; also what `after` found, and the documents that were put in force. */
+  async #change<T, F>(
+    now: number,
+    work: (tx: Transaction) => Promise<T>,
+    after: (tx: Transaction, result: T, generation: number) => Promise<F>,
+    only: readonly OneHost[] | null,
+  ): Promise<Change<T> & { readonly found: F; readonly documents: readonly SignedDocument[] }> {
     const decide = async (tx: Transaction) => {
       const result = await work(tx);
       const { documents, shortestLeaseMs } = await this.#documents(tx, now, only);
       const generation = documents[0]?.generation ?? (await currentGeneration(tx));
-      await after(tx, result, generation);
-      return { result, generation, documents, shortestLeaseMs };
+      const found = await after(tx, result, generation);
+      return { result, generation, found, documents, shortestLeaseMs };
     };
-    const { documents, shortestLeaseMs, ...change } = await (only === null
+    const { shortestLeaseMs, ...change } = await (only === null
       ? this.#store.writeFirst(decide)
       : this.#store.write(decide));
+    const { documents, generation } = change;
     this.#shortestLeaseMs = shortestLeaseMs;
     for (const { agentId, generation } of documents) {
       this.#inForce.set(agentId, { generation, requestedAtMs: now });
     }
     const requestedAtMs = only === null ? now : null;
-    const { generation } = change;
     if (documents.length > 0) this.#onPublished({ documents, generation, requestedAtMs });
     return change;
   }
@@ -153,17 +164,21 @@ export class Publisher {
    */
   async arrive(now: number, hosts: readonly OneHost[]): Promise<SignedDocument[]> {
     const ids = hosts.map(({ agent }) => agent);
-    const seen = (tx: Transaction) => touchAgents(tx, ids, now);
-    let found: Awaited<ReturnType<typeof findDesiredOf>> | null = null;
-    const after = async (tx: Transaction) => {
-      found = await findDesiredOf(tx, ids);
-    };
-    await this.change(now, seen, after, hosts);
-    const { documents, contents } = found ?? (await findDesiredOf(this.#store.read, ids));
-    const read = new Map(contents.map((each) => [each.hash, readContent(each.deployments)]));
-    return this.#sign(
-      documents.map((stored) => ({ ...stored, content: contentIn(read, stored.contentHash) })),
+    const { documents: made, found } = await this.#change(
+      now,
+      (tx) => touchAgents(tx, ids, now),
+      (tx) => findDesiredOf(tx, ids),
+      hosts,
     );
+    const signed = new Set(made.map(({ agentId }) => agentId));
+    const contents = new Map(
+      found.contents.map((each) => [each.hash, readContent(each.deployments)]),
+    );
+    const rest = found.documents.filter(({ agentId }) => !signed.has(agentId));
+    const again = await this.#sign(
+      rest.map((stored) => ({ ...stored, content: contentIn(contents, stored.contentHash) })),
+    );
+    return [...made, ...again];
   }
 
   /** The document in force for a host, signed anew. */

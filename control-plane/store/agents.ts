@@ -55,7 +55,7 @@ export async function touchAgents(
   now: number,
 ): Promise<void> {
   await tx.run(sql`
-    update ${agents} set last_seen_at = max(last_seen_at, ${now})
+    update ${agents} set last_seen_at = ${now}
     where id in (select value from json_each(${JSON.stringify(ids)}))`);
 }
 

@@ -49,8 +49,8 @@ export interface Committed {
  * others are folded and their cursor moves, together or not at all. Items of one boot must come in
  * the order of their sequence. Acknowledge only after the surrounding transaction has committed.
  *
- * Four statements for a group, and not for an item: what is stored is read once, folded in memory and written once. So
- * a group is bounded by its caller (13 values an item, and SQLite takes 32,766).
+ * Four statements for a group, and not for an item: what is stored is read once, folded in memory and written once. A
+ * caller bounds the group: all of it is in memory, and holds up other writes.
  */
 export async function commitTelemetry(
   tx: Transaction,

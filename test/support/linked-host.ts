@@ -12,6 +12,7 @@ import { FaultySocket } from '../../agent/simulate/faulty-socket.ts';
 import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import { encodeWindow } from '../../protocol/sketch/codec.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
+import { decodeDown } from '../../protocol/wire.ts';
 import type { Place } from './link-agent.ts';
 
 export interface LinkedHostDeps {
@@ -65,6 +66,11 @@ export class LinkedHost {
     return this.#running?.link.online ?? false;
   }
 
+  /** The newest generation that it follows; 0: none. */
+  get generation(): number {
+    return this.#desired?.generation ?? 0;
+  }
+
   get pending(): number {
     return this.#running?.outbox.pendingCount ?? 0;
   }
@@ -88,7 +94,6 @@ export class LinkedHost {
       serving: () => null,
       generation: () => this.#desired?.generation ?? 0,
       onDesired: (message) => {
-        this.documents += 1;
         this.#saving = this.#saving.then(() => this.#take(gate, message)).catch(() => undefined);
       },
       onCommand: async () => ({ ok: false, code: 'failed', message: 'no commands here' }),
@@ -101,7 +106,11 @@ export class LinkedHost {
         this.isRevoked ||= detail !== undefined && 'code' in detail && detail.code === 'revoked';
       },
       connect: (url, options) => {
-        const socket = new FaultySocket(url, options, this.#faults(), this.#random);
+        const socket = new FaultySocket(url, options, this.#faults(), this.#random, (frame) => {
+          // As it comes, whatever the link makes of it.
+          if (decodeDown(frame).kind === 'desired') this.documents += 1;
+          return false;
+        });
         this.#sockets = [socket];
         return socket;
       },

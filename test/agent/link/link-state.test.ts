@@ -115,7 +115,7 @@ describe('LINK-1: the wait before the next attempt', () => {
           expect(asked).toBeLessThan(atLeastMs + 30_000);
           const given = reconnectDelayMs(attempt, draw, { ms: atLeastMs, isOwnTime: true });
           expect(given).toBeGreaterThanOrEqual(atLeastMs);
-          expect(given).toBeLessThan(atLeastMs + 500);
+          expect(given).toBeLessThan(atLeastMs + (attempt <= 8 ? 500 : 30_000));
         },
       ),
     );
@@ -127,6 +127,14 @@ describe('LINK-1: the wait before the next attempt', () => {
     expect(reconnectDelayMs(9, most, NOT_AWAY, 10)).toBe(999);
     expect(reconnectDelayMs(9, most, NOT_AWAY, 3_600_000)).toBe(29_999);
     expect(reconnectDelayMs(2, most, NOT_AWAY, 3_600_000)).toBe(999);
+  });
+
+  it('grows again for whoever is given a time of its own over and over', () => {
+    const own = { ms: 1, isOwnTime: true };
+    const most = 1 - Number.EPSILON;
+    expect([8, 9, 10, 14, 99].map((attempt) => reconnectDelayMs(attempt, most, own))).toEqual([
+      ...[500, 1_000, 2_000, 30_000, 30_000],
+    ]);
   });
 
   it('is an hour when the server asks for more: a longer one could overflow the timer', () => {
@@ -148,7 +156,9 @@ it('LINK-8: a full control plane is waited for by milliseconds, else by seconds,
   expect(awayAfterTurnedAway('1500', '2')).toEqual({ ms: 1_500, isOwnTime: true });
   expect(awayAfterTurnedAway(undefined, '2')).toEqual({ ms: 2_000, isOwnTime: false });
   expect(awayAfterTurnedAway('soon', '2')).toEqual({ ms: 2_000, isOwnTime: false });
-  expect(awayAfterTurnedAway('3600000', undefined)).toEqual({ ms: 60_000, isOwnTime: true });
+  expect(awayAfterTurnedAway('3600000', undefined)).toEqual({ ms: 60_000, isOwnTime: false });
+  expect(awayAfterTurnedAway('60000', undefined)).toEqual({ ms: 60_000, isOwnTime: false });
+  expect(awayAfterTurnedAway('0', undefined)).toEqual({ ms: 0, isOwnTime: false });
   expect(awayAfterTurnedAway('-1', 'Fri, 27 Nov 2026 08:00:00 GMT')).toEqual(NOT_AWAY);
   expect(awayAfterTurnedAway(undefined, undefined)).toEqual(NOT_AWAY);
 });

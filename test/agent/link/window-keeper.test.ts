@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Outbox } from '../../../agent/link/outbox.ts';
 import { WindowKeeper } from '../../../agent/link/window-keeper.ts';
 import { Withholding } from '../../../agent/rollout/withholding.ts';
@@ -15,16 +15,20 @@ const ROW = { group: 0, prediction: 0.7, label: 1, vector: [0, 0] as const, scor
 let folder: string;
 let outbox: Outbox;
 let keeper: WindowKeeper;
+let due: number;
 const withholding = new Withholding();
 
 beforeEach(async () => {
+  due = 0;
   folder = await mkdtemp(join(tmpdir(), 'keeper-'));
   outbox = await Outbox.open({ folder, boot: '00000000000000aa' });
   keeper = new WindowKeeper({
     outbox,
     clockAheadMs: () => null,
     withholds: (deployment) => withholding.keeps(deployment),
-    onDue: () => undefined,
+    onDue: () => {
+      due += 1;
+    },
     onLost: (detail) => {
       throw new Error(detail);
     },
@@ -93,4 +97,14 @@ it('RESIDENCY-5: the last document that named a deployment holds for windows tha
   follow({ loans: [] });
   keep('loans', watched(5));
   expect((await sent()).at(-1)).toEqual(['loans', 5, 'whole']);
+});
+
+it('TELEM-11: a window that is kept is due within a tenth of its length, and at once where the host stops', async () => {
+  keep('loans', watched(3));
+  await vi.waitFor(() => expect(due).toBe(1), { timeout: 1_000, interval: 5 });
+  keep('loans', watched(3));
+  await keeper.settled();
+  expect(due).toBe(2);
+  await keeper.settled();
+  expect(due).toBe(2);
 });

@@ -2,6 +2,7 @@ import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventsAfter } from '../../../control-plane/audit/record.ts';
+import { findAgent, touchAgents } from '../../../control-plane/store/agents.ts';
 import { updateDeployment } from '../../../control-plane/store/deployments.ts';
 import { findDesired } from '../../../control-plane/store/desired.ts';
 import { createJoinToken } from '../../../control-plane/store/join-tokens.ts';
@@ -86,6 +87,66 @@ describe('REVOKE-1: an agent that is revoked', () => {
     await control.hub.agents.revoke(idOf(agent), 'stolen', ACTOR);
     expect(await refusedWith(agent)).toBe('revoked');
     expect(control.hub.fleet.connected().size).toBe(0);
+  });
+});
+
+describe('an agent that comes back as it was', () => {
+  /** Until the returned function is called, nothing is written. */
+  function block(): () => void {
+    let free = (): void => undefined;
+    const freed = new Promise<void>((resolve) => {
+      free = resolve;
+    });
+    void control.store.write(() => freed);
+    return free;
+  }
+
+  it('is welcomed without a write of its own, and was seen', async () => {
+    const agent = await control.agent();
+    await agent.until(() => agent.desired !== null);
+    await agent.cut();
+    await control.store.write((tx) => touchAgents(tx, [idOf(agent)], 1));
+    const free = block();
+    const challenge = await agent.open(control.url);
+    agent.send(await agent.hello(challenge, {}));
+    const welcomes = () => agent.received.filter(({ kind }) => kind === 'welcome').length;
+    const before = welcomes();
+    await agent.until(() => welcomes() > before || agent.closed !== null);
+    expect(agent.closed).toBeNull();
+    const seen = async () => (await findAgent(control.store.read, idOf(agent)))?.lastSeenAt ?? 0;
+    expect(await seen()).toBe(1);
+    free();
+    await agent.until(() => control.hub.fleet.connected().has(idOf(agent)));
+    expect(Date.now() - (await seen())).toBeLessThan(60_000);
+  });
+
+  it('is written down anew when it says something else of itself', async () => {
+    const agent = await control.agent();
+    await agent.cut();
+    const challenge = await agent.open(control.url);
+    const hello = await agent.hello(challenge, {});
+    agent.send({ ...hello, capabilities: { ...hello.capabilities, cores: 7 } });
+    await agent.until(() => control.hub.fleet.connected().has(idOf(agent)));
+    const row = await findAgent(control.store.read, idOf(agent));
+    expect(row?.capabilities.cores).toBe(7);
+  });
+
+  it('REVOKE-1: is in no list when it is revoked in the commit of its hello, and goes meanwhile', async () => {
+    const agent = await control.agent();
+    await agent.cut();
+    const challenge = await agent.open(control.url);
+    const hello = await agent.hello(challenge, {});
+    const free = block();
+    agent.send({ ...hello, capabilities: { ...hello.capabilities, cores: 7 } });
+    // Until its hello waits behind the write that holds all others up.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const revoked = control.hub.agents.revoke(idOf(agent), 'stolen', ACTOR);
+    await agent.cut();
+    free();
+    await revoked;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { agents } = await control.hub.fleet.confirmations('loans', 0, 0);
+    expect(agents).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Faults } from '../../../agent/simulate/config.ts';
+import { findDesired } from '../../../control-plane/store/desired.ts';
 import { windowsBetween } from '../../../control-plane/store/telemetry.ts';
 import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import { CuttableLine } from '../../support/cuttable-line.ts';
@@ -186,6 +187,11 @@ it('counts every window once, goes back to no generation, and tells a revoked ho
         const standing = hosts.filter((_, at) => !model.revoked.has(at));
         for (const host of standing) host.cutLine();
         await until(() => standing.every(({ online, pending }) => online && pending === 0));
+        // Whatever was decided while they linked, each has the newest document.
+        for (const host of standing) {
+          const wanted = await findDesired(control.store.read, String(host.id));
+          await until(() => host.generation === wanted?.generation);
+        }
         for (const [at, host] of hosts.entries()) {
           const merged = await mergedOf(control, String(host.id));
           if (model.revoked.has(at)) expect(merged).toBeLessThanOrEqual(host.produced);

@@ -94,6 +94,26 @@ it('takes the reports of a whole fleet in a few commits, and looks at rollouts a
   expect(await reportsOf(control.store.read, 'loans')).toHaveLength(HOSTS);
 });
 
+it('takes a fleet that says two things in a row in a few commits, and one host that says much holds up nobody', async () => {
+  const { desk } = await reports();
+  const commits = control.store.commits;
+  const begun = performance.now();
+  const all = Array.from({ length: HOSTS }, (_, host) => [
+    desk.take(idOf(host), reportOf(1)),
+    desk.take(idOf(host), reportOf(2)),
+  ]);
+  await Promise.all(all.flat());
+  expect(control.store.commits - commits).toBeLessThan(10);
+  const much = Array.from({ length: 100 }, (_, at) => desk.take(idOf(0), reportOf(3 + at)));
+  const before = control.store.commits;
+  await desk.take(idOf(1), reportOf(3));
+  expect(control.store.commits - before).toBeLessThan(5);
+  await Promise.all(much);
+  expect(performance.now() - begun).toBeLessThan(20_000);
+  const applied = (await allAgents(control.store.read)).map((row) => row.appliedGeneration);
+  expect(applied.sort((a, b) => b - a).slice(0, 3)).toEqual([102, 3, 2]);
+});
+
 it('keeps the order of one host, and each refusal that any of its reports held', async () => {
   const { desk } = await reports();
   const refused = { state: 'refused', code: 'golden-mismatch', detail: 'no' } as const;
