@@ -131,6 +131,24 @@ describe('an agent that comes back as it was', () => {
     expect(row?.capabilities.cores).toBe(7);
   });
 
+  it('has the document that was put in force while it linked', async () => {
+    const selector = { pool: 'new' };
+    await control.store.write((tx) => updateDeployment(tx, 'loans', { selector, updatedAt: 2 }));
+    const agent = await control.agent();
+    await agent.until(() => agent.desired !== null);
+    expect(agent.desired?.deployments).toEqual([]);
+    await agent.cut();
+    const challenge = await agent.open(control.url);
+    const free = block();
+    agent.send(await agent.hello(challenge, {}));
+    // Until it waits behind the write that holds all others up; the change waits behind it.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const labelled = control.hub.agents.label(idOf(agent), { pool: 'new' }, ACTOR);
+    free();
+    await labelled;
+    await agent.until(() => agent.desired?.deployments.length === 1);
+  });
+
   it('REVOKE-1: is in no list when it is revoked in the commit of its hello, and goes meanwhile', async () => {
     const agent = await control.agent();
     await agent.cut();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Arrivals } from '../../../control-plane/rollout/arrivals.ts';
 import { Publisher, type SignedDocument } from '../../../control-plane/rollout/publisher.ts';
-import { insertAgent } from '../../../control-plane/store/agents.ts';
+import { findAgent, insertAgent } from '../../../control-plane/store/agents.ts';
 import { updateDeployment } from '../../../control-plane/store/deployments.ts';
 import { ControlFixture } from '../../support/control-fixture.ts';
 
@@ -46,6 +46,8 @@ it('looks at a fleet that links at once a few times, and gives each host its doc
   expect(new Set(made.map(({ generation }) => generation)).size).toBe(HOSTS);
   await Promise.all(hosts.map((id) => arrivals.take(id, 0)));
   expect(made).toHaveLength(HOSTS);
+  const seen = await Promise.all(hosts.map((id) => findAgent(control.store.read, id)));
+  expect(Date.now() - Math.min(...seen.map((row) => row?.lastSeenAt ?? 0))).toBeLessThan(60_000);
 });
 
 it('gathers a fleet that comes host by host, and lets a single host wait for nobody', async () => {
