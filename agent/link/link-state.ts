@@ -155,7 +155,7 @@ export function reconnectDelayMs(
   const outageMs = Math.max(LEAST_BOUND_MS, Math.min(withoutLinkMs, MAX_DELAY_MS));
   const aroundOwnMs =
     OWN_TIME_JITTER_MS * 2 ** Math.min(Math.max(0, attempt - OWN_TIME_ATTEMPTS), 16);
-  const most = Math.min(outageMs, away.isOwnTime ? aroundOwnMs : outageMs);
+  const most = away.isOwnTime ? Math.min(outageMs, aroundOwnMs) : outageMs;
   const bound = Math.min(most, BASE_DELAY_MS * 2 ** Math.min(attempt, 16));
   return Math.min(away.ms, MAX_RETRY_AFTER_MS) + Math.floor(draw * bound);
 }

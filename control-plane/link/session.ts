@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
 import type { ResultMessage } from '../../protocol/command.ts';
 import type { DownMessage } from '../../protocol/down.ts';
-import { type LinkErrorCode, ProtocolError } from '../../protocol/error.ts';
+import { type LinkErrorCode, ProtocolError, type RefusedMessage } from '../../protocol/error.ts';
 import { type Answer, type Frames, proveAnswer } from '../../protocol/handshake.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { AgentId } from '../../protocol/ids.ts';
@@ -336,10 +336,13 @@ export class Session {
 
   async #refuse(code: LinkErrorCode, detail: string): Promise<void> {
     setTimeout(() => this.#socket.terminate(), CLOSE_GRACE_MS).unref();
-    const refused = await this.#proved({
-      ...{ kind: 'refused', code, detail, retryAfterMs: retryAfterMs(code) },
-    });
-    this.#write(encodeDown(refused));
+    const refused: RefusedMessage = {
+      kind: 'refused',
+      code,
+      detail,
+      retryAfterMs: retryAfterMs(code),
+    };
+    this.#write(encodeDown(await this.#proved(refused)));
     this.#socket.close(POLICY_VIOLATION, code);
   }
 }
