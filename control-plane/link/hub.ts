@@ -177,7 +177,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     },
     onClosed: (session, code) => {
       sessions.close(session);
-      commands.drop(session);
+      // An answer may have come before the end, and wait for the report that it came behind.
+      void session.heard.then(() => commands.drop(session));
       if (code !== null) log.info({ agent: session.agent, code }, 'link-refused');
       driver.settle();
       fleet.wake();

@@ -78,6 +78,8 @@ export class Session {
   #telemetryHeard = 0;
   #protocol = MIN_PROTOCOL_VERSION;
   #held = 0;
+  /** Its browser answers pings by itself, and the page hears nothing of them. */
+  #isPage = false;
   #nextDocument: (() => Uint8Array) | null = null;
   #isSendingDocument = false;
   #latestDocument = 0;
@@ -117,6 +119,11 @@ export class Session {
   /** The generation that the agent says it has accepted. */
   get held(): number {
     return this.#held;
+  }
+
+  /** Settled once the reports that it has sent so far are taken, and with them the results that came behind. */
+  get heard(): Promise<unknown> {
+    return this.#reported;
   }
 
   /** The wire that both sides speak: nothing newer may be said. */
@@ -273,6 +280,7 @@ export class Session {
     const { agent } = admission;
     this.#protocol = Math.min(hello.protocol, PROTOCOL_VERSION);
     this.#held = hello.generation;
+    this.#isPage = hello.capabilities.runtime === 'browser';
     const kind = admission.kind === 'pending' ? 'held' : 'accepted';
     const state = this.#step({ kind, agent }, '');
     clearTimeout(this.#helloTimer);
@@ -314,6 +322,7 @@ export class Session {
     }
     this.#answered = false;
     this.#socket.ping();
+    if (this.#isPage) this.send({ kind: 'alive' });
   }
 
   #step(event: SessionEvent, detail: string): SessionState {

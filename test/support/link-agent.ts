@@ -196,6 +196,12 @@ export class LinkAgent {
   }
 
   /** Cuts the line as a crash does. */
+  /** Says goodbye behind what it has said. */
+  async leave(): Promise<void> {
+    this.#socket?.close(1000);
+    await this.until(() => this.closed !== null);
+  }
+
   async cut(): Promise<void> {
     this.#socket?.terminate();
     await this.until(() => this.closed !== null);

@@ -94,6 +94,22 @@ describe('a command', () => {
     expect(agent.received.some(({ kind }) => kind === 'command')).toBe(false);
   });
 
+  it('COMMAND-1: is answered by a host that leaves right behind its answer, as one does that rotates its key', async () => {
+    const agent = await control.agent();
+    const sent = control.hub.commands.send(idOf(agent), TUNE, 5000);
+    await asked(agent);
+    // Its report waits for the disk, its answer for the report, and the goodbye overtakes both.
+    let free: () => void = () => undefined;
+    const busy = control.store.write(() => new Promise<void>((resolve) => (free = resolve)));
+    agent.report();
+    agent.send({ kind: 'result', id: agent.last('command').id, outcome: BUSY });
+    await agent.leave();
+    await expect.poll(() => control.hub.fleet.connected().size).toBe(0);
+    free();
+    await busy;
+    expect(await sent).toEqual(BUSY);
+  });
+
   it('COMMAND-4: is one of its kind on a host, and no matter to other hosts', async () => {
     const [one, other] = [await control.agent(), await control.agent()];
     const first = control.hub.commands.send(idOf(one), TUNE, 5000);
