@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { isIPv4 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Labels, labelsSchema, nameSchema } from '../protocol/ids.ts';
 import { MAX_INFER_BODY_BYTES } from '../protocol/limits.ts';
 import { describe } from '../protocol/wire.ts';
 import { AgentError, messageOf } from './error.ts';
+import { isHttp, isPlainAndRemote } from './link/plain-url.ts';
 import { DEFAULT_BOUNDS, type DownloadBounds } from './store/download-limits.ts';
 import { DEFAULT_ROOM, type RoomLimits } from './store/room.ts';
 
@@ -91,7 +91,7 @@ export function readAgentConfig(argv: readonly string[], env: NodeJS.ProcessEnv)
   if (controlUrl !== null && !isHttp(controlUrl)) {
     throw wrong('--control', controlUrl, 'an http or https URL');
   }
-  if (controlUrl !== null && !values['allow-insecure-link'] && isInsecure(controlUrl)) {
+  if (controlUrl !== null && !values['allow-insecure-link'] && isPlainAndRemote(controlUrl)) {
     throw new AgentError(
       'configuration',
       `--control is "${controlUrl}": plain http leaves this host readable; give an https URL (with --ca FILE for an authority of your own), or --allow-insecure-link`,
@@ -177,18 +177,6 @@ function parseLabels(entries: readonly string[]): Labels {
   const parsed = labelsSchema.safeParse(labels);
   if (!parsed.success) throw new AgentError('configuration', `--label: ${describe(parsed.error)}`);
   return parsed.data;
-}
-
-function isHttp(url: string): boolean {
-  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
-}
-
-/** Plain http to anything but this host itself. */
-function isInsecure(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  // `127.example.com` begins like a loopback address and is none.
-  const loopback = hostname.startsWith('127.') && isIPv4(hostname);
-  return protocol === 'http:' && !loopback && hostname !== 'localhost' && hostname !== '[::1]';
 }
 
 function caOf(file: string | undefined): string | null {

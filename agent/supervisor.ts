@@ -15,11 +15,15 @@ import type { EngineProgram } from './engine/pool/engine-process.ts';
 import { EnginePool } from './engine/pool/pool.ts';
 import { messageOf } from './error.ts';
 import { LabelDesk } from './labels/label-desk.ts';
+import { nodeCapabilities } from './link/capabilities.ts';
 import { EgressLedger } from './link/egress.ts';
-import { Identity, newBoot } from './link/identity.ts';
+import { type Identity, newBoot } from './link/identity.ts';
+import { loadIdentity } from './link/identity-file.ts';
 import { Link } from './link/link.ts';
+import { openSocket } from './link/node-socket.ts';
 import { Outbox } from './link/outbox.ts';
-import { TrustStore } from './link/trust-store.ts';
+import { loadTrust } from './link/root-file.ts';
+import type { TrustStore } from './link/trust-store.ts';
 import { WindowKeeper } from './link/window-keeper.ts';
 import { type AgentFigures, renderMetrics } from './metrics/exposition.ts';
 import { ownFigures } from './metrics/own-figures.ts';
@@ -94,7 +98,7 @@ export class Supervisor {
     log: Logger,
     about: About,
   ): Promise<Supervisor> {
-    const identity = await Identity.load(config.dataFolder);
+    const identity = await loadIdentity(config.dataFolder);
     log.info({ fingerprint: await fingerprintOf(identity.key.publicKey) }, 'identity');
     // Downloads go by the global agent. Nothing else of this process speaks TLS, and engines are processes of their own.
     if (config.ca !== null) globalAgent.options.ca = config.ca;
@@ -107,7 +111,7 @@ export class Supervisor {
     const ledger = await EgressLedger.open(config.dataFolder, Date.now());
     const journalFolder = join(config.dataFolder, 'engines');
     mkdirSync(journalFolder, { recursive: true, mode: 0o700 });
-    const trust = await TrustStore.load(config.dataFolder);
+    const trust = await loadTrust(config.dataFolder);
     return new Supervisor(config, { ...program, journalFolder }, log, {
       identity,
       trust,
@@ -278,15 +282,8 @@ export class Supervisor {
       outbox: this.#outbox,
       join,
       boot,
-      ca: config.ca,
-      capabilities: {
-        runtime: 'node',
-        runtimeVersion: process.version,
-        platform: `${process.platform}-${process.arch}`,
-        cores: config.cores,
-        engines: config.engines,
-        providers: ['cpu'],
-      },
+      connect: (url) => openSocket(url, config.ca),
+      capabilities: nodeCapabilities(config.cores, config.engines),
       serving: () => this.#servingUrl,
       generation: () => this.#convergence.generation,
       onDesired: (message) => this.#documents.desired(message),

@@ -18,6 +18,17 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
+/** The bytes of a text of `toHex`; of any other text, nobody knows. */
+export function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, at) =>
+    Number.parseInt(text.slice(2 * at, 2 * at + 2), 16),
+  );
+}
+
+export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
 /** Standard base64 without a dependency on Node's Buffer, so that a browser reads profiles too. */
 export function toBase64(bytes: Uint8Array): string {
   let text = '';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { aliveMessageSchema } from './alive.ts';
 import { commandMessageSchema } from './command.ts';
 import { desiredMessageSchema } from './desired.ts';
 import { refusedMessageSchema } from './error.ts';
@@ -16,5 +17,6 @@ export const downMessageSchema = z.discriminatedUnion('kind', [
   leaseMessageSchema,
   ackMessageSchema,
   refusedMessageSchema,
+  aliveMessageSchema,
 ]);
 export type DownMessage = z.infer<typeof downMessageSchema>;

@@ -38,16 +38,28 @@ export interface SigningKey {
   readonly privateKey: CryptoKey;
 }
 
+/**
+ * A new key.
+ *
+ * @param extractable whether `exportSigningKey` may read its private part: what nobody can read, nobody can copy
+ */
+export async function newSigningKey(extractable: boolean): Promise<SigningKey> {
+  const uses: KeyUsage[] = ['sign', 'verify'];
+  const pair = (await crypto.subtle.generateKey('Ed25519', extractable, uses)) as CryptoKeyPair;
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
+  return { keyId: await keyIdOf(publicKey), publicKey, privateKey: pair.privateKey };
+}
+
+/** The private part of an extractable key. Rejects for any other. */
+export async function exportSigningKey({ privateKey }: SigningKey): Promise<PrivateJwk> {
+  return privateJwkSchema.parse(await crypto.subtle.exportKey('jwk', privateKey));
+}
+
 export type PrivateJwk = { kty: 'OKP'; crv: 'Ed25519'; d: string; x: string };
 
 /** A new key and its private part as JWK, for the caller to keep. */
 export async function generateSigningKey(): Promise<{ key: SigningKey; jwk: PrivateJwk }> {
-  const pair = (await crypto.subtle.generateKey('Ed25519', true, [
-    'sign',
-    'verify',
-  ])) as CryptoKeyPair;
-  const exported = await crypto.subtle.exportKey('jwk', pair.privateKey);
-  const jwk = privateJwkSchema.parse(exported);
+  const jwk = await exportSigningKey(await newSigningKey(true));
   return { key: await importSigningKey(jwk), jwk };
 }
 
@@ -58,8 +70,9 @@ export const privateJwkSchema = z.object({
   x: z.string().length(43),
 });
 
-export async function importSigningKey(jwk: PrivateJwk): Promise<SigningKey> {
-  const privateKey = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', false, ['sign']);
+export async function importSigningKey(jwk: PrivateJwk, extractable = false): Promise<SigningKey> {
+  const uses: KeyUsage[] = ['sign'];
+  const privateKey = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', extractable, uses);
   const publicKey = await rawPublicKey(jwk.x);
   return { keyId: await keyIdOf(publicKey), publicKey, privateKey };
 }

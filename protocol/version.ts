@@ -7,7 +7,7 @@
  * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
  *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
  *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports; progress;
- *    `draining`; `withheld`; the commands drain, undrain, restart-engines, decision, diagnostics and log-level
+ *    `draining`; `withheld`; the commands drain, undrain, restart-engines, decision, diagnostics and log-level; alive
  */
 export const PROTOCOL_VERSION = 3;
 

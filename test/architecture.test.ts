@@ -14,6 +14,8 @@ const MAY_IMPORT: readonly (readonly [from: RegExp, to: RegExp])[] = [
     /^agent\/(store|link)\//,
     /^(protocol|agent\/(store|link))\/|^agent\/(error|engine\/messages)\.ts$/,
   ],
+  // What a page loads: the build fails where it would need Node.
+  [/^agent\/browser\//, /^(protocol|agent\/(browser|link|rollout))\/|^agent\/error\.ts$/],
   [/^agent\//, /^(protocol|agent)\//],
   [/^control-plane\/store\//, /^(protocol|control-plane\/store)\/|^control-plane\/error\.ts$/],
   // The command talks to a control plane over HTTP, whoever runs it; of its code it needs the types.
@@ -34,7 +36,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   nodemailer: /^control-plane\/notify\/email\.ts$/,
   'onnxruntime-node': /^agent\/engine\/model\/(runtime-node|native-run)\.ts$/,
   pino: /^(agent|control-plane)\/main\.ts$|^control-plane\/cli\//,
-  ws: /^agent\/(link\/link|simulate\/faulty-socket)\.ts$|^control-plane\/link\//,
+  ws: /^agent\/(link\/node-socket|simulate\/faulty-socket)\.ts$|^control-plane\/link\//,
   zod: /./,
   'node:child_process':
     /^control-plane\/cli\/|^agent\/(engine\/pool\/engine-process|command\/tuning-process)\.ts$/,

@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { type ClientOptions, WebSocket } from 'ws';
 import type { CommandMessage, CommandOutcome } from '../../protocol/command.ts';
 import type { DesiredMessage } from '../../protocol/desired.ts';
 import type { RefusedMessage } from '../../protocol/error.ts';
@@ -14,13 +12,14 @@ import {
 } from '../../protocol/hello.ts';
 import type { LeaseMessage } from '../../protocol/lease.ts';
 import type { EgressKind } from '../../protocol/ledger.ts';
-import { MAX_FRAME_BYTES, MAX_SKEW_MS, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
+import { MAX_SKEW_MS, RETRY_AFTER_MS_HEADER } from '../../protocol/limits.ts';
 import { fingerprintOf, signBytes } from '../../protocol/signing.ts';
 import type { UpMessage } from '../../protocol/up.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { decodeDown, encodeUp, numberedFrame } from '../../protocol/wire.ts';
 import { AgentError, messageOf } from '../error.ts';
 import { type Identity, pinnedFingerprint } from './identity.ts';
+import type { LinkSocket } from './link-socket.ts';
 import {
   type Away,
   awayAfterTurnedAway,
@@ -39,7 +38,7 @@ export interface LinkOptions {
   readonly controlUrl: string;
   readonly identity: Identity;
   readonly trust: TrustStore;
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, 'take' | 'acknowledge'>;
   readonly join: HelloMessage['join'];
   readonly boot: string;
   readonly capabilities: HelloMessage['capabilities'];
@@ -50,35 +49,24 @@ export interface LinkOptions {
   onLease?(message: LeaseMessage): void;
   /** It was this late at the control plane, as it has proved, in answer to a hello that was sent `agoMs` ago. */
   onClock?(serverTimeMs: number, agoMs: number): void;
-  /** PEM of the only authority that may vouch for a control plane behind TLS; null: those that Node trusts. */
-  readonly ca: string | null;
   /** `deadline` on this host's clock. Must not reject: what goes wrong is an outcome too. */
   onCommand(message: CommandMessage): Promise<CommandOutcome>;
   /** A new bearer token for downloads: at each welcome, and renewed while the link is up. */
   onToken(downloadToken: string): void;
   onOnline(): void;
+  onState?(state: LinkState): void;
   /** So many bytes of this kind leave the host. */
   onSent(kind: EgressKind, bytes: number): void;
   log(level: 'info' | 'warn', message: string, detail?: object): void;
-  /** Another network than the real one, for simulations. */
-  connect?(url: URL, options: ClientOptions): LinkSocket;
+  connect(url: URL): LinkSocket;
   /** Another clock than the host's, for simulations. */
   now?(): number;
 }
 
-/** What a link needs of a WebSocket. */
-export interface LinkSocket {
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  send(data: Uint8Array): void;
-  close(code?: number): void;
-  terminate(): void;
-}
-
 /** Windows sent and not yet acknowledged. Bounds what a slow control plane can make this host hold in a socket. */
 const MAX_UNACKNOWLEDGED = 64;
-/** The control plane pings every 15 s; three missed and the line is dead, however alive TCP thinks it is. */
+/** The control plane is heard every 15 s; three missed and the line is dead, however alive TCP thinks it is. */
 const SILENCE_TIMEOUT_MS = 45_000;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** One WebSocket to the control plane, kept up for as long as the agent runs. Serving never waits for it. */
 export class Link {
@@ -155,7 +143,9 @@ export class Link {
   }
 
   #apply(event: LinkEvent): void {
-    this.#state = nextLinkState(this.#state, event);
+    const before = this.#state;
+    this.#state = nextLinkState(before, event);
+    if (this.#state.name !== before.name) this.#options.onState?.(this.#state);
   }
 
   #connect(): void {
@@ -163,23 +153,18 @@ export class Link {
     if (this.#state.name !== 'connecting') return;
     const url = new URL('/link', this.#options.controlUrl);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = this.#open(url, {
-      perMessageDeflate: false,
-      maxPayload: MAX_FRAME_BYTES,
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      ...(this.#options.ca === null ? {} : { ca: this.#options.ca }),
-    });
+    const socket = this.#options.connect(url);
     this.#socket = socket;
     this.#handshake = null;
     this.#sent.clear();
     this.#telemetrySent = 0;
     this.#heard();
-    socket.on('ping', (data: Buffer) => {
+    socket.on('ping', (data: Uint8Array) => {
       this.#heard();
       // The pong that answers it, header and mask included.
       this.#options.onSent('link', data.length + 6);
     });
-    socket.on('message', (data: Buffer) => {
+    socket.on('message', (data: Uint8Array) => {
       this.#heard();
       // One after the other: a welcome is on disk before the desired state behind it is looked at.
       this.#receiving = this.#receiving
@@ -211,10 +196,6 @@ export class Link {
     this.#away = away;
   }
 
-  #open(url: URL, options: ClientOptions): LinkSocket {
-    return this.#options.connect?.(url, options) ?? new WebSocket(url, options);
-  }
-
   #now(): number {
     return this.#options.now?.() ?? Date.now();
   }
@@ -237,8 +218,9 @@ export class Link {
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
-  async #receive(socket: LinkSocket, data: Buffer): Promise<void> {
+  async #receive(socket: LinkSocket, data: Uint8Array): Promise<void> {
     const message = decodeDown(data);
+    if (message.kind === 'alive') return;
     if (message.kind === 'challenge') await this.#prove(message, await hashFrame(data));
     else if (message.kind === 'refused') await this.#refused(message);
     else if (message.kind === 'pending') await this.#held(message);
@@ -291,7 +273,7 @@ export class Link {
         agent: identity.agent,
         publicKey,
         proof: await signBytes(identity.key, transcript),
-        nonce: new Uint8Array(randomBytes(32)),
+        nonce: crypto.getRandomValues(new Uint8Array(32)),
         rotation: await identity.rotation(),
         join: identity.agent === null ? join : null,
         boot: this.#options.boot,

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { z } from 'zod';
 import { fromBase64, toBase64, toHex } from '../../protocol/bytes.ts';
 import {
@@ -11,7 +10,6 @@ import {
 } from '../../protocol/trust/root.ts';
 import { type Signed, signedSchema } from '../../protocol/trust/signed.ts';
 import { AgentError } from '../error.ts';
-import { readTextIfAny, writeFileAtomically } from '../store/atomic-file.ts';
 
 /** A root and the bytes that were signed. */
 export interface Anchor {
@@ -32,21 +30,30 @@ const fileSchema = z.object({
   signatures: z.array(z.object({ keyId: z.string(), signature: z.base64() })),
 });
 
+/** Where a root is kept as text: a file, or a database of a browser. */
+export interface RootStore {
+  /** As a person knows it. */
+  readonly name: string;
+  /** Null: nothing was ever kept here. */
+  read(): Promise<string | null>;
+  /** Resolves once it is there after a crash too. */
+  write(text: string): Promise<void>;
+}
+
 /** The newest root that this host has followed the chain to. It never goes back to an older one. */
 export class TrustStore {
-  readonly #path: string;
+  readonly #store: RootStore;
   #anchor: Anchor | null;
 
-  private constructor(path: string, anchor: Anchor | null) {
-    this.#path = path;
+  private constructor(store: RootStore, anchor: Anchor | null) {
+    this.#store = store;
     this.#anchor = anchor;
   }
 
-  /** Throws `AgentError` 'identity' on a file that is no root. */
-  static async load(folder: string): Promise<TrustStore> {
-    const path = join(folder, 'root.json');
-    const text = await readTextIfAny(path);
-    if (text === null) return new TrustStore(path, null);
+  /** Throws `AgentError` 'identity' on what is no root. */
+  static async load(store: RootStore): Promise<TrustStore> {
+    const text = await store.read();
+    if (text === null) return new TrustStore(store, null);
     try {
       const { payload, signatures } = fileSchema.parse(JSON.parse(text));
       const signed = signedSchema.parse({
@@ -56,9 +63,9 @@ export class TrustStore {
           signature: fromBase64(signature),
         })),
       });
-      return new TrustStore(path, { root: await verifyAnchor(signed), signed });
+      return new TrustStore(store, { root: await verifyAnchor(signed), signed });
     } catch (cause) {
-      const told = `${path} is not a root; restore it, or remove identity.json too and join again`;
+      const told = `${store.name} is not a root; restore it, or remove the identity too and join again`;
       throw new AgentError('identity', told, { cause });
     }
   }
@@ -102,7 +109,7 @@ export class TrustStore {
         signature: toBase64(signature),
       })),
     });
-    await writeFileAtomically(this.#path, `${text}\n`);
+    await this.#store.write(`${text}\n`);
     this.#anchor = anchor;
   }
 }

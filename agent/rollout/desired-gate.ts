@@ -1,3 +1,4 @@
+import { isEqual, toHex } from '../../protocol/bytes.ts';
 import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import { ProtocolError } from '../../protocol/error.ts';
 import type { Digest, Labels } from '../../protocol/ids.ts';
@@ -12,7 +13,8 @@ import {
 } from '../../protocol/trust/release.ts';
 import type { Root } from '../../protocol/trust/root.ts';
 import type { Signed } from '../../protocol/trust/signed.ts';
-import { type DesiredStore, openDesired, openRenewal } from './desired-store.ts';
+import { openDesired, openRenewal } from './desired-document.ts';
+import type { DesiredStore } from './desired-store.ts';
 import { type RefusedVersion, versionsOf } from './serving-plan.ts';
 
 /** What the gate asks of the roots that the link follows. */
@@ -39,8 +41,11 @@ export interface Taken {
   readonly saved: Promise<void>;
 }
 
+/** Where the document in force is kept, and what is proof of a lie. */
+export type DocumentStore = Pick<DesiredStore, 'loadDesired' | 'saveDesired' | 'keepEvidence'>;
+
 export interface DesiredGateOptions {
-  readonly store: DesiredStore;
+  readonly store: DocumentStore;
   readonly trust: TrustView;
   agent(): string | null;
   /** What this host says of itself: what releases may ask for. */
@@ -121,7 +126,7 @@ export class DesiredGate {
     const held = this.#held;
     if (held === null) return null;
     const online = this.#options.trust.onlineKeys;
-    return online.some((key) => Buffer.from(key).equals(held.key)) ? held : null;
+    return online.some((key) => isEqual(key, held.key)) ? held : null;
   }
 
   #checkNew({ generation, expiresAt }: DesiredState, floor: number): void {
@@ -143,7 +148,7 @@ export class DesiredGate {
 
   /** The same document again may bring a release that was missing; another one of its generation is a lie. */
   async #again(held: Held, next: Held): Promise<Taken | null> {
-    if (!Buffer.from(held.envelope.payload).equals(next.envelope.payload)) {
+    if (!isEqual(held.envelope.payload, next.envelope.payload)) {
       const { generation } = held.desired;
       const path = await this.#options.store.keepEvidence(generation, [
         held.envelope,
@@ -175,7 +180,7 @@ export class DesiredGate {
     const named = new Set(versionsOf(desired));
     const good = new Map<string, GoodRelease>();
     for (const signed of releases) {
-      const statement = Buffer.from(signed.payload).toString('base64');
+      const statement = toHex(signed.payload);
       const release = good.has(statement) ? null : readableRelease(signed);
       if (root === null || release === null || !named.has(release.manifest)) continue;
       if (await isReleasedBy(root, signed)) good.set(statement, { signed, release });

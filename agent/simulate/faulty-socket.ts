@@ -1,4 +1,6 @@
-import { type ClientOptions, type RawData, WebSocket } from 'ws';
+import { type RawData, WebSocket } from 'ws';
+import type { LinkSocket } from '../link/link-socket.ts';
+import { openSocket } from '../link/node-socket.ts';
 import type { Faults } from './config.ts';
 
 /** How long a frame waits to be overtaken, when nothing comes after it. */
@@ -16,7 +18,7 @@ export type Early = (frame: Uint8Array, deliver: () => void) => boolean;
  * A real WebSocket on a bad network. Frames take their time in both directions; those of the agent may be lost (with the
  * connection), repeated or overtaken. The handshake is left alone until `begin`: a lost one is only a later one.
  */
-export class FaultySocket {
+export class FaultySocket implements LinkSocket {
   readonly #socket: WebSocket;
   readonly #faults: Faults;
   readonly #random: () => number;
@@ -28,14 +30,8 @@ export class FaultySocket {
 
   readonly #takes: Early;
 
-  constructor(
-    url: URL,
-    options: ClientOptions,
-    faults: Faults,
-    random: () => number,
-    takes: Early = () => false,
-  ) {
-    this.#socket = new WebSocket(url, options);
+  constructor(url: URL, faults: Faults, random: () => number, takes: Early = () => false) {
+    this.#socket = openSocket(url, null);
     this.#faults = faults;
     this.#random = random;
     this.#takes = takes;

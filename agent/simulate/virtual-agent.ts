@@ -3,11 +3,12 @@ import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { ReportedDeployment } from '../../protocol/report.ts';
 import { messageOf } from '../error.ts';
-import { Identity, newBoot } from '../link/identity.ts';
+import { newBoot } from '../link/identity.ts';
+import { loadIdentity } from '../link/identity-file.ts';
 import { Link } from '../link/link.ts';
 import { Outbox } from '../link/outbox.ts';
+import { loadTrust } from '../link/root-file.ts';
 import { SendSlot } from '../link/send-slot.ts';
-import { TrustStore } from '../link/trust-store.ts';
 import { DesiredGate } from '../rollout/desired-gate.ts';
 import { DesiredStore } from '../rollout/desired-store.ts';
 import type { Disk } from '../store/disk.ts';
@@ -84,8 +85,8 @@ export class VirtualAgent {
 
   async start(): Promise<void> {
     const { folder, controlUrl, name, joinToken, labels } = this.#options;
-    const identity = await Identity.load(folder);
-    const trust = await TrustStore.load(folder);
+    const identity = await loadIdentity(folder);
+    const trust = await loadTrust(folder);
     const store = new DesiredStore(folder);
     const gate = new DesiredGate({ store, trust, agent: () => identity.agent, labels: {} });
     await gate.restore();
@@ -100,7 +101,6 @@ export class VirtualAgent {
       controlUrl,
       identity,
       trust,
-      ca: null,
       outbox,
       boot,
       join: { token: joinToken, name, labels },
@@ -124,10 +124,10 @@ export class VirtualAgent {
       onSent: () => undefined,
       log: () => undefined,
       now: () => this.#now(),
-      connect: (url, options) => {
+      connect: (url) => {
         const { faults, random } = this.#options;
         const early = (frame: Uint8Array, deliver: () => void) => this.#answer(frame, deliver);
-        const socket = new FaultySocket(url, options, faults, random, early);
+        const socket = new FaultySocket(url, faults, random, early);
         this.#sockets = [socket];
         return socket;
       },

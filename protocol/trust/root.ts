@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { toHex } from '../bytes.ts';
+import { fromHex, toHex } from '../bytes.ts';
 import { ProtocolError } from '../error.ts';
 import { timestampSchema } from '../ids.ts';
 import { MAX_ROLE_KEYS } from '../limits.ts';
@@ -114,10 +114,4 @@ async function requireSigned(signed: Signed, by: Root, told: string): Promise<vo
   const role = keysOf(by.roles.root);
   if (await isSignedBy('root', signed, role)) return;
   throw new ProtocolError('trust', `${told}: ${role.threshold} of ${role.keys.length} are needed`);
-}
-
-function fromHex(text: string): Uint8Array {
-  return Uint8Array.from({ length: text.length / 2 }, (_, at) =>
-    Number.parseInt(text.slice(2 * at, 2 * at + 2), 16),
-  );
 }

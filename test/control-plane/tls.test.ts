@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { Identity } from '../../agent/link/identity.ts';
+import { loadIdentity } from '../../agent/link/identity-file.ts';
 import { Link } from '../../agent/link/link.ts';
+import { openSocket } from '../../agent/link/node-socket.ts';
 import { Outbox } from '../../agent/link/outbox.ts';
-import { TrustStore } from '../../agent/link/trust-store.ts';
+import { loadTrust } from '../../agent/link/root-file.ts';
 import { realDisk } from '../../agent/store/disk.ts';
 import { fetchWhole } from '../../agent/store/fetch.ts';
 import { Client } from '../../control-plane/cli/client.ts';
@@ -56,12 +57,13 @@ async function agent(ca: string): Promise<string> {
   const { token } = await client(authority.ca).post<{ token: string }>('/api/v1/join-tokens');
   const home = await mkdtemp(join(folder, 'agent-'));
   const outbox = await Outbox.open({ folder: join(home, 'outbox'), boot: '0'.repeat(16) });
-  const identity = await Identity.load(home);
-  const trust = await TrustStore.load(home);
+  const identity = await loadIdentity(home);
+  const trust = await loadTrust(home);
   const pem = await readFile(ca, 'utf8');
   return new Promise((resolve) => {
     const link = new Link({
-      ...{ controlUrl: control.url, identity, trust, outbox, ca: pem, boot: '0'.repeat(16) },
+      ...{ controlUrl: control.url, identity, trust, outbox, boot: '0'.repeat(16) },
+      connect: (url) => openSocket(url, pem),
       join: { token, name: 'edge', labels: {} },
       capabilities: {
         ...{ runtime: 'node', runtimeVersion: 'v20', platform: 'linux', cores: 1, engines: 1 },

@@ -233,6 +233,7 @@ export const anyUp: Record<UpMessage['kind'], fc.Arbitrary<UpMessage>> = {
 };
 
 export const anyDown: Record<DownMessage['kind'], fc.Arbitrary<DownMessage>> = {
+  alive: fc.constant({ kind: 'alive' as const }),
   challenge: fc.record({
     kind: fc.constant('challenge' as const),
     nonce: bytes(32),

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Identity, newBoot } from '../../agent/link/identity.ts';
+import { type Identity, newBoot } from '../../agent/link/identity.ts';
+import { loadIdentity } from '../../agent/link/identity-file.ts';
 import { Link } from '../../agent/link/link.ts';
 import { Outbox } from '../../agent/link/outbox.ts';
-import { TrustStore } from '../../agent/link/trust-store.ts';
+import { loadTrust } from '../../agent/link/root-file.ts';
 import { DesiredGate } from '../../agent/rollout/desired-gate.ts';
 import { DesiredStore } from '../../agent/rollout/desired-store.ts';
 import type { Faults } from '../../agent/simulate/config.ts';
@@ -77,15 +78,15 @@ export class LinkedHost {
 
   async #start(): Promise<void> {
     const { folder } = this;
-    const identity = await Identity.load(folder);
-    const trust = await TrustStore.load(folder);
+    const identity = await loadIdentity(folder);
+    const trust = await loadTrust(folder);
     const store = new DesiredStore(folder);
     const gate = new DesiredGate({ store, trust, agent: () => identity.agent, labels: {} });
     this.#desired = (await gate.restore())?.desired ?? null;
     const boot = newBoot();
     const outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot });
     const link: Link = new Link({
-      ...{ controlUrl: this.#url(), identity, trust, ca: null, outbox, boot },
+      ...{ controlUrl: this.#url(), identity, trust, outbox, boot },
       join: { token: this.#token, name: 'host', labels: {} },
       capabilities: {
         ...{ runtime: 'node', runtimeVersion: '20', platform: 'test', cores: 1, engines: 1 },
@@ -105,8 +106,8 @@ export class LinkedHost {
       log: (_, __, detail) => {
         this.isRevoked ||= detail !== undefined && 'code' in detail && detail.code === 'revoked';
       },
-      connect: (url, options) => {
-        const socket = new FaultySocket(url, options, this.#faults(), this.#random, (frame) => {
+      connect: (url) => {
+        const socket = new FaultySocket(url, this.#faults(), this.#random, (frame) => {
           // As it comes, whatever the link makes of it.
           if (decodeDown(frame).kind === 'desired') this.documents += 1;
           return false;

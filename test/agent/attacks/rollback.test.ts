@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { TrustStore } from '../../../agent/link/trust-store.ts';
+import { loadTrust } from '../../../agent/link/root-file.ts';
 import { signRoot } from '../../support/roots.ts';
 import { AttackedHost } from './attacked-host.ts';
 
@@ -34,5 +34,5 @@ it('ATTACK-7 rollback: an older document is refused, also after a restart, and a
   host.control.roots = first;
   host.control.hangUp();
   await host.join();
-  expect((await TrustStore.load(`${host.folder}/agent`)).root?.version).toBe(2);
+  expect((await loadTrust(`${host.folder}/agent`)).root?.version).toBe(2);
 });

@@ -2,10 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Identity } from '../../../agent/link/identity.ts';
+import { loadIdentity } from '../../../agent/link/identity-file.ts';
 import { Link, type LinkOptions } from '../../../agent/link/link.ts';
+import { openSocket } from '../../../agent/link/node-socket.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
-import { TrustStore } from '../../../agent/link/trust-store.ts';
+import { loadTrust } from '../../../agent/link/root-file.ts';
+import type { TrustStore } from '../../../agent/link/trust-store.ts';
 import type { CommandMessage, CommandOutcome } from '../../../protocol/command.ts';
 import { ControlEnd } from './control-end.ts';
 
@@ -22,9 +24,9 @@ let given: { message: CommandMessage; answer: (outcome: CommandOutcome) => void 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'link-'));
   control = await ControlEnd.listen();
-  const identity = await Identity.load(folder);
+  const identity = await loadIdentity(folder);
   await identity.admitted(`agt_${'c'.repeat(24)}`, control.key.publicKey);
-  trust = await TrustStore.load(folder);
+  trust = await loadTrust(folder);
   outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: '00112233aabbccdd' });
   given = [];
   const options: LinkOptions = {
@@ -34,7 +36,7 @@ beforeEach(async () => {
     outbox,
     join: null,
     boot: '00112233aabbccdd',
-    ca: null,
+    connect: (url) => openSocket(url, null),
     capabilities: {
       runtime: 'node',
       runtimeVersion: 'v20',

@@ -2,10 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Identity } from '../../../agent/link/identity.ts';
+import type { Identity } from '../../../agent/link/identity.ts';
+import { loadIdentity } from '../../../agent/link/identity-file.ts';
 import { Link } from '../../../agent/link/link.ts';
+import { openSocket } from '../../../agent/link/node-socket.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
-import { TrustStore } from '../../../agent/link/trust-store.ts';
+import { loadTrust } from '../../../agent/link/root-file.ts';
+import type { TrustStore } from '../../../agent/link/trust-store.ts';
 import { fingerprintOf, generateSigningKey } from '../../../protocol/signing.ts';
 import { telemetry } from '../../protocol/messages.ts';
 import { AGENT, ControlEnd, WELCOME } from './control-end.ts';
@@ -36,9 +39,9 @@ async function online(welcomes = 1): Promise<void> {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'handshake-'));
   control = await ControlEnd.listen();
-  identity = await Identity.load(folder);
+  identity = await loadIdentity(folder);
   await identity.admitted(AGENT, control.key.publicKey);
-  trust = await TrustStore.load(folder);
+  trust = await loadTrust(folder);
   outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: BOOT });
   logged = [];
   tokens = [];
@@ -55,8 +58,8 @@ beforeEach(async () => {
       join: null,
       boot: BOOT,
       capabilities,
-      ca: null,
     },
+    connect: (url) => openSocket(url, null),
     onSent: () => undefined,
     serving: () => null,
     generation: () => 0,
@@ -222,5 +225,5 @@ it('ROTATE-2: a host that was told to rotate comes back with the new key and kee
   expect(second.rotation?.previousKey).toEqual(old?.kind === 'hello' && old.publicKey);
   await control.welcome();
   await online(2);
-  expect((await Identity.load(folder)).key.publicKey).toEqual(second.publicKey);
+  expect((await loadIdentity(folder)).key.publicKey).toEqual(second.publicKey);
 });

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Identity } from '../../../agent/link/identity.ts';
+import type { Identity } from '../../../agent/link/identity.ts';
+import { loadIdentity } from '../../../agent/link/identity-file.ts';
 import { rotationTranscript } from '../../../protocol/handshake.ts';
 import { verifyBytes } from '../../../protocol/signing.ts';
 import { AGENT } from './control-end.ts';
@@ -16,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 async function joined(): Promise<Identity> {
-  const identity = await Identity.load(folder);
+  const identity = await loadIdentity(folder);
   await identity.admitted(AGENT, CONTROL);
   return identity;
 }
@@ -38,7 +39,7 @@ describe('ROTATE-1: the key of a host', () => {
     expect(before.key.publicKey).toEqual(next.publicKey);
     expect(await handsOver(before, old)).toBe(true);
     // As a crash leaves it: the control plane has taken the next key, or has not.
-    const after = await Identity.load(folder);
+    const after = await loadIdentity(folder);
     expect(after.key.publicKey).toEqual(next.publicKey);
     expect(await handsOver(after, old)).toBe(true);
     expect((await after.prepareRotation()).publicKey).toEqual(next.publicKey);
@@ -52,7 +53,7 @@ describe('ROTATE-1: the key of a host', () => {
     await identity.admitted(AGENT, CONTROL);
     const text = await readFile(join(folder, 'identity.json'), 'utf8');
     expect(text).not.toContain(secret);
-    const stored = await Identity.load(folder);
+    const stored = await loadIdentity(folder);
     expect(stored.key.publicKey).toEqual(next.publicKey);
     expect(await handsOver(stored, old)).toBe(true);
     // And once more.
@@ -63,7 +64,7 @@ describe('ROTATE-1: the key of a host', () => {
   });
 
   it('is not rotated before the first join', async () => {
-    const identity = await Identity.load(folder);
+    const identity = await loadIdentity(folder);
     await expect(identity.prepareRotation()).rejects.toThrow('has not joined');
   });
 });
@@ -73,5 +74,5 @@ it('an identity of an older build is read as it is', async () => {
   const path = join(folder, 'identity.json');
   const { next: _, rotation: __, ...older } = JSON.parse(await readFile(path, 'utf8'));
   await writeFile(path, JSON.stringify(older));
-  expect((await Identity.load(folder)).key.publicKey).toEqual(identity.key.publicKey);
+  expect((await loadIdentity(folder)).key.publicKey).toEqual(identity.key.publicKey);
 });

@@ -4,10 +4,13 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Identity } from '../../../agent/link/identity.ts';
+import type { Identity } from '../../../agent/link/identity.ts';
+import { loadIdentity } from '../../../agent/link/identity-file.ts';
 import { Link, type LinkOptions } from '../../../agent/link/link.ts';
+import { openSocket } from '../../../agent/link/node-socket.ts';
 import { Outbox } from '../../../agent/link/outbox.ts';
-import { TrustStore } from '../../../agent/link/trust-store.ts';
+import { loadTrust } from '../../../agent/link/root-file.ts';
+import type { TrustStore } from '../../../agent/link/trust-store.ts';
 import { helloTranscript } from '../../../protocol/hello.ts';
 import { RETRY_AFTER_MS_HEADER } from '../../../protocol/limits.ts';
 import { generateSigningKey, verifyBytes } from '../../../protocol/signing.ts';
@@ -37,8 +40,8 @@ let commanded: LinkOptions['onCommand'];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'link-'));
   control = await ControlEnd.listen();
-  identity = await Identity.load(folder);
-  trust = await TrustStore.load(folder);
+  identity = await loadIdentity(folder);
+  trust = await loadTrust(folder);
   outbox = await Outbox.open({ folder: join(folder, 'outbox'), boot: BOOT });
   logged = [];
   desired = 0;
@@ -65,7 +68,7 @@ function start(token: string | null, controlUrl = control.url): void {
     outbox,
     join: token === null ? null : { token, name: 'edge-1', labels: { site: 'lab' } },
     boot: BOOT,
-    ca: null,
+    connect: (url) => openSocket(url, null),
     capabilities: {
       runtime: 'node',
       runtimeVersion: 'v20',
@@ -144,7 +147,7 @@ describe('a joining host', () => {
     control.challenge();
     const [, second] = await control.heardOf('hello', 2);
     expect(second).toMatchObject({ agent: `agt_${'c'.repeat(24)}`, join: null });
-    const stored = await Identity.load(folder);
+    const stored = await loadIdentity(folder);
     expect(stored.agent).toBe(second.agent);
     expect(Buffer.from(stored.controlKey ?? [])).toEqual(Buffer.from(control.key.publicKey));
   });

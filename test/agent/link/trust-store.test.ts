@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { TrustStore } from '../../../agent/link/trust-store.ts';
+import { loadTrust } from '../../../agent/link/root-file.ts';
 import { rootFingerprint } from '../../../protocol/trust/root.ts';
 import { type Keys, newKey, newKeys, signRoot } from '../../support/roots.ts';
 
@@ -20,7 +20,7 @@ it('TRUST-6: a host that joins begins at the root in its token, goes to the newe
     await signRoot(keys),
     await signRoot({ ...keys, online }, { version: 2 }),
   ];
-  const store = await TrustStore.load(folder);
+  const store = await loadTrust(folder);
   const fingerprint = (await rootFingerprint(first)).slice(0, 32);
   const pin = { kind: 'fingerprint', fingerprint } as const;
   await expect(store.follow([second], online.publicKey, pin)).rejects.toThrow(
@@ -31,7 +31,7 @@ it('TRUST-6: a host that joins begins at the root in its token, goes to the newe
   );
   await expect(store.follow([first], online.publicKey, null)).rejects.toThrow('has no join token');
   await store.keep(await store.follow([first, second], online.publicKey, pin));
-  const again = await TrustStore.load(folder);
+  const again = await loadTrust(folder);
   expect([again.root?.version, again.onlineKeys]).toEqual([2, [online.publicKey]]);
   // An older chain shows it nothing new, and the key that was rotated away is none of its root's any more.
   await expect(again.follow([first], keys.online.publicKey, null)).rejects.toThrow(
@@ -41,7 +41,7 @@ it('TRUST-6: a host that joins begins at the root in its token, goes to the newe
 
 it('HELLO-4: a host that joined before there were roots begins where its pinned key is the online key', async () => {
   const first = await signRoot(keys);
-  const store = await TrustStore.load(folder);
+  const store = await loadTrust(folder);
   const pin = { kind: 'key', key: keys.online.publicKey } as const;
   expect((await store.follow([first], keys.online.publicKey, pin)).root.version).toBe(1);
   const theirs = await newKeys();
@@ -56,12 +56,12 @@ it('HELLO-4: a host that joined before there were roots begins where its pinned 
 });
 
 it('a root that was changed on disk is not taken for one', async () => {
-  const store = await TrustStore.load(folder);
+  const store = await loadTrust(folder);
   const pin = { kind: 'key', key: keys.online.publicKey } as const;
   const anchor = await store.follow([await signRoot(keys)], keys.online.publicKey, pin);
   const other = await signRoot(await newKeys());
   await store.keep({ ...anchor, signed: { ...anchor.signed, payload: other.payload } });
-  await expect(TrustStore.load(folder)).rejects.toThrow('root.json is not a root');
+  await expect(loadTrust(folder)).rejects.toThrow('root.json is not a root');
   await writeFile(join(folder, 'root.json'), '{');
-  await expect(TrustStore.load(folder)).rejects.toThrow('root.json is not a root');
+  await expect(loadTrust(folder)).rejects.toThrow('root.json is not a root');
 });

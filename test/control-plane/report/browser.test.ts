@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { evidencePage } from '../../../control-plane/http/evidence-page.ts';
 import { renderReport } from '../../../control-plane/report/render.ts';
+import { hasChromium, launchChromium } from '../../support/browser.ts';
 import {
   bars,
   fairness,
@@ -12,7 +12,6 @@ import {
   reportData,
 } from '../../support/report-data.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
 const HOSTILE = '<script>document.title = "run"</script><img src=x onerror="document.title=1">';
 const long = 'a_name_without_any_place_to_break_it_'.repeat(6);
 
@@ -48,13 +47,10 @@ const evidence = evidencePage({
   ...{ silencedUntil: null, silenceReason: null },
 });
 
-describe.skipIf(!existsSync(CHROMIUM))('pages in a real browser (skipped without chromium)', () => {
+describe.skipIf(!hasChromium)('pages in a real browser (skipped without chromium)', () => {
   let browser: Browser;
   beforeAll(async () => {
-    const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'];
-    const offline = ['--disable-background-networking', '--disable-component-update'];
-    const args = ['--no-sandbox', ...quiet, ...offline];
-    browser = await chromium.launch({ executablePath: CHROMIUM, args });
+    browser = await launchChromium();
   }, 30_000);
   afterAll(() => browser?.close());
 
