@@ -15,7 +15,8 @@ const QUESTION =
 
 const AGENTS = QUICK ? 200 : Number(process.env.BENCH_AGENTS ?? 5_000);
 const SECONDS = QUICK ? 20 : Number(process.env.BENCH_SECONDS ?? 90);
-const BROADCASTS = 5;
+/** Of each the median is told; the first of bare is not counted, nor are the first two of ours. */
+const [BROADCASTS, ROLLBACKS] = [7, 6];
 
 interface Times {
   readonly p50Ms: number;
@@ -61,6 +62,7 @@ async function ours(cores: ReturnType<typeof chooseCores>): Promise<SimulationRe
   try {
     await control.deployTwoVersions('mortgage', join(folder, 'mortgage'), 30_000);
     const flags = ['--agents', AGENTS, '--seconds', SECONDS, '--rollback', 'mortgage@1'];
+    flags.push('--rollbacks', ROLLBACKS);
     return await simulate(control, flags, onCore(cores.load));
   } finally {
     await control.stop();
@@ -94,6 +96,7 @@ process.stdout.write(
   [
     `${fleet.connected} of ${fleet.agents} linked after ${(fleet.linkedAfterMs / 1000).toFixed(1)} s; ${controlPlane.rssMB} MB`,
     `${fleet.windowsProduced} windows made, ${fleet.windowsMerged} merged, ${fleet.windowsDropped} dropped`,
+    `p99 of each rollback: ${rollback?.p99OfEachMs.join(', ')} ms`,
     `${rollback?.confirmed} agents answered, ${rollback?.verifiedLate} documents were verified after that`,
     verdict(
       'event-loop delay, p99 of the worst 15 s, ms',

@@ -18,6 +18,13 @@ export interface Faults {
   readonly crashes: number;
 }
 
+export interface RollbackPlan {
+  readonly deployment: string;
+  readonly version: number;
+  /** How many are measured, each second one the way forward again. */
+  readonly times: number;
+}
+
 export interface SimulationConfig {
   readonly agents: number;
   readonly controlUrl: string;
@@ -29,7 +36,7 @@ export interface SimulationConfig {
   readonly seed: number;
   readonly faults: Faults;
   /** Taken back to a version, and forward again, in the middle of the run; null: nothing is. */
-  readonly rollback: { readonly deployment: string; readonly version: number } | null;
+  readonly rollback: RollbackPlan | null;
 }
 
 export const SIMULATE_USAGE = `Usage: driftline simulate --agents N --control URL [options]
@@ -45,6 +52,7 @@ a deployment for all hosts is also one for these.
   --rows N            rows of each window                                (default 500)
   --rollback D@V      take deployment D back to version V, and forward again, and measure until each agent has said so;
                       signatures are verified right after that, which on real hosts costs each of them a millisecond
+  --rollbacks N       so many of them, 1 to 100, back and forth; the median by p99 is told (default 1)
   --seed N            of everything that is left to chance                (default 1)
   --drop P            a frame is lost, and its connection with it         (default 0)
   --duplicate P       a frame arrives twice                               (default 0)
@@ -77,7 +85,13 @@ export function readSimulationConfig(
     seconds: number('seconds', 5, 3_600, 60),
     rows: whole('--rows', number('rows', 1, 1_000_000, 500)),
     seed: whole('--seed', number('seed', 0, 2 ** 31, 1)),
-    rollback: values.rollback === undefined ? null : targetOf(values.rollback),
+    rollback:
+      values.rollback === undefined
+        ? null
+        : {
+            ...targetOf(values.rollback),
+            times: whole('--rollbacks', number('rollbacks', 1, 100, 1)),
+          },
     faults: {
       drop: number('drop', 0, 1, 0),
       duplicate: number('duplicate', 0, 1, 0),
@@ -90,7 +104,7 @@ export function readSimulationConfig(
 }
 
 const VALUES = [
-  ...['agents', 'control', 'seconds', 'rows', 'rollback', 'seed'],
+  ...['agents', 'control', 'seconds', 'rows', 'rollback', 'rollbacks', 'seed'],
   ...['drop', 'duplicate', 'reorder', 'delay', 'skew', 'crashes'],
 ] as const;
 

@@ -4,11 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AgentError, messageOf } from '../error.ts';
-import { readSimulationConfig, SIMULATE_USAGE, type SimulationConfig } from './config.ts';
+import {
+  type RollbackPlan,
+  readSimulationConfig,
+  SIMULATE_USAGE,
+  type SimulationConfig,
+} from './config.ts';
 import { ControlApi } from './control-api.ts';
 import { SimulatedFleet } from './fleet.ts';
 import { PeakLoad } from './peak-load.ts';
-import { type SimulationResult, sayResult, spreadOf } from './result.ts';
+import { type Rollback, type SimulationResult, sayResult, spreadOf } from './result.ts';
 
 /** How long agents may take to link, and what waits to be acknowledged at the end. */
 const LINK_WITHIN_MS = 180_000;
@@ -117,24 +122,39 @@ async function during(
   const endMs = performance.now() + config.seconds * 1000;
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
   await pause((config.seconds * 1000) / 2);
-  let result: SimulationResult['rollback'] = null;
-  if (config.rollback !== null) {
-    const { deployment, version } = config.rollback;
-    const present = await api.deployedVersion(deployment);
-    const move = (to: number) =>
-      fleet.measure(() => api.rollback(deployment, to), ROLLBACK_WITHIN_MS);
-    // Not measured: the first one runs code that has never run.
-    await move(version);
-    await move(present);
-    const { generation, afterMs, toldMs, verifiedLate } = await move(version);
-    const acknowledgedMs = await api.confirmedAfterMs(deployment, generation, prefix);
-    const { confirmed: _, ...told } = spreadOf(toldMs);
-    result = { ...spreadOf(afterMs), told, acknowledged: spreadOf(acknowledgedMs), verifiedLate };
-    await move(present);
-    say(`took "${deployment}" back: ${afterMs.length} agents confirmed`);
-  }
+  const result =
+    config.rollback === null ? null : await rollBack(fleet, api, config.rollback, prefix);
+  if (result !== null) say(`taken back: ${result.confirmed} agents confirmed`);
   await pause(endMs - performance.now());
   return result;
+}
+
+/** Back and forth; of those that were measured, the median by the p99 of acknowledgements. */
+async function rollBack(
+  fleet: SimulatedFleet,
+  api: ControlApi,
+  { deployment, version, times }: RollbackPlan,
+  prefix: string,
+): Promise<Rollback> {
+  const present = await api.deployedVersion(deployment);
+  const move = (to: number) =>
+    fleet.measure(() => api.rollback(deployment, to), ROLLBACK_WITHIN_MS);
+  // Not measured: the first ones run code that has never run.
+  await move(version);
+  await move(present);
+  const measured: Omit<Rollback, 'p99OfEachMs'>[] = [];
+  for (let at = 0; at < times; at += 1) {
+    const moved = await move(at % 2 === 0 ? version : present);
+    const acknowledgedMs = await api.confirmedAfterMs(deployment, moved.generation, prefix);
+    const { confirmed: _, ...told } = spreadOf(moved.toldMs);
+    const acknowledged = spreadOf(acknowledgedMs);
+    const { verifiedLate } = moved;
+    measured.push({ ...spreadOf(moved.afterMs), told, acknowledged, verifiedLate });
+  }
+  if (times % 2 === 1) await move(present);
+  const p99OfEachMs = measured.map(({ acknowledged }) => acknowledged.p99Ms);
+  const byP99 = measured.sort((a, b) => a.acknowledged.p99Ms - b.acknowledged.p99Ms);
+  return { ...byP99[Math.floor((times - 1) / 2)], p99OfEachMs };
 }
 
 async function until(holds: () => boolean, withinMs: number): Promise<void> {

@@ -27,6 +27,8 @@ export interface Rollback extends Spread {
    * hosts do it at the same time and take about a millisecond for it (`late-checks.ts`).
    */
   readonly verifiedLate: number;
+  /** Acknowledged, p99 of each that was measured, in their order; what is told here is the median of them. */
+  readonly p99OfEachMs: readonly number[];
 }
 
 export interface SimulationResult {
@@ -67,7 +69,7 @@ export function sayResult(result: SimulationResult): string {
     `control plane  ${controlPlane.rssMB} MB, ${controlPlane.bytesPerAgent} bytes an agent, event loop late by ${controlPlane.eventLoopDelayP99Ms} ms (p99 of the worst 15 s)`,
   ];
   if (rollback !== null) {
-    const { confirmed, told, acknowledged, verifiedLate } = rollback;
+    const { confirmed, told, acknowledged, verifiedLate, p99OfEachMs } = rollback;
     const said = ({ p50Ms, p99Ms, lastMs }: Times) =>
       `p50 ${p50Ms} ms, p99 ${p99Ms} ms, last ${lastMs} ms`;
     lines.push(
@@ -76,6 +78,7 @@ export function sayResult(result: SimulationResult): string {
       `  answered     ${said(rollback)}`,
       `  acknowledged ${said(acknowledged)} (by the control plane's clock)`,
     );
+    if (p99OfEachMs.length > 1) lines.push(`  p99 of each  ${p99OfEachMs.join(', ')} ms`);
   }
   for (const [reason, times] of Object.entries(result.failures))
     lines.push(`failed         ${times} × ${reason}`);
