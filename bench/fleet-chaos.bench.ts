@@ -8,11 +8,13 @@ import { machineLine, table } from './support/report.ts';
 import { simulate } from './support/simulation.ts';
 
 const QUESTION =
-  'Is every window counted exactly once when agents crash, clocks are off, frames are lost, repeated and swapped, the control plane is killed twice and the cable is pulled?';
+  'Is every window counted exactly once when agents crash, clocks are off, frames are lost, repeated and swapped, the control plane is killed and the cable is pulled, again and again?';
 
 const AGENTS = QUICK ? 40 : Number(process.env.BENCH_AGENTS ?? 200);
 const WINDOW_MS = 2_000;
-const SECONDS = QUICK ? 40 : 120;
+const SECONDS = QUICK ? 40 : Number(process.env.BENCH_SECONDS ?? 120);
+/** How long it takes until the same happens again. */
+const ROUND_MS = QUICK ? 40_000 : 120_000;
 /** Longer than either side takes to call a silent link dead (30 and 45 s). */
 const PULLED_MS = QUICK ? 5_000 : 50_000;
 const FAULTS = [
@@ -22,9 +24,20 @@ const FAULTS = [
 
 const wait = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
 
-/** What happens besides, while agents are at work. */
-async function mishaps(control: LiveControl, cable: Cable | null): Promise<void> {
-  await wait((SECONDS * 1000) / 5);
+/** What happens besides, while agents are at work. How many times. */
+async function mishaps(control: LiveControl, cable: Cable | null): Promise<number> {
+  const rounds = Math.max(1, Math.floor((SECONDS * 1000) / ROUND_MS));
+  for (let round = 1; round <= rounds; round += 1) {
+    const startMs = performance.now();
+    await mishap(control, cable);
+    if (round < rounds) await wait(ROUND_MS - (performance.now() - startMs));
+  }
+  return rounds;
+}
+
+/** Twice killed, and in between unreachable. */
+async function mishap(control: LiveControl, cable: Cable | null): Promise<void> {
+  await wait(ROUND_MS / 5);
   await control.crash(2_000);
   if (cable !== null) {
     await wait(3_000);
@@ -42,7 +55,7 @@ const folder = await mkdtemp(join(tmpdir(), 'driftline-chaos-'));
 try {
   const control = await LiveControl.start(folder, null, cable?.host);
   await control.deployTwoVersions('mortgage', join(folder, 'mortgage'), WINDOW_MS);
-  const [fleet] = await Promise.all([
+  const [fleet, rounds] = await Promise.all([
     simulate(control, ['--agents', AGENTS, '--seconds', SECONDS, ...FAULTS], cable?.farEnd),
     mishaps(control, cable),
   ]);
@@ -59,10 +72,10 @@ try {
         String(missing),
         String(fleet.duplicatesRefused),
       ],
-    ])}\n\n${FAULTS.join(' ')}; the control plane killed (-9) twice; ${
+    ])}\n\n${FAULTS.join(' ')}; the control plane killed (-9) ${2 * rounds} times; ${
       cable === null
         ? 'no cable was pulled: network namespaces need root'
-        : `the cable pulled for ${PULLED_MS / 1000} s`
+        : `the cable pulled ${rounds} times for ${PULLED_MS / 1000} s`
     }\n`,
   );
   if (missing !== 0 || fleet.windowsProduced === 0) process.exitCode = 1;
