@@ -96,7 +96,7 @@ export class PageHost {
    */
   static async open(options: PageHostOptions): Promise<PageHost> {
     check(options);
-    const { database = 'driftline', labels = {} } = options;
+    const { database = 'driftline', labels = {}, log } = options;
     const store = await PageStore.open(database);
     const identity = await Identity.load(store.identity);
     if (identity.agent === null && options.joinToken === undefined) {
@@ -109,7 +109,9 @@ export class PageHost {
     const gate = new DesiredGate({ store: store.documents, trust, agent, labels });
     const desired = (await gate.restore())?.desired ?? null;
     const host = new PageHost(options, { store, identity, trust, gate, desired });
-    host.#holdLink(database);
+    host.#holdLink(`driftline:${database}`).catch((error: unknown) => {
+      if (!host.#stopped.signal.aborted) log?.('warn', 'no link', { reason: messageOf(error) });
+    });
     return host;
   }
 
@@ -137,16 +139,18 @@ export class PageHost {
   }
 
   /** All tabs of an origin are one host: one of them holds the link, and the next one when that is closed. */
-  #holdLink(database: string): void {
+  async #holdLink(lock: string): Promise<void> {
     const { signal } = this.#stopped;
-    this.#options.onState?.('other-tab');
-    const held = navigator.locks.request(`driftline:${database}`, { signal }, () => {
+    const isFree = await navigator.locks.request(
+      lock,
+      { ifAvailable: true },
+      (held) => held !== null,
+    );
+    if (!isFree) this.#options.onState?.('other-tab');
+    await navigator.locks.request(lock, { signal }, () => {
       if (signal.aborted) return;
       this.#link.start();
       return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
-    });
-    held.catch((error: unknown) => {
-      if (!signal.aborted) this.#options.log?.('warn', 'no link', { reason: messageOf(error) });
     });
   }
 
