@@ -36,38 +36,138 @@ export interface PageHostOptions {
   log?(level: 'info' | 'warn', message: string, detail?: object): void;
 }
 
-interface Parts {
-  readonly store: PageStore;
+/** Of the tab that holds the link: only there does what is kept change. */
+interface Holder {
   readonly identity: Identity;
-  readonly trust: TrustStore;
   readonly gate: DesiredGate;
-  readonly desired: DesiredState | null;
+  readonly link: Link;
 }
 
 /**
  * A host in a page: joins once, keeps a key that nobody can read, and follows the control plane as any host does. It runs no
- * models yet, and refuses each version that it is told to serve.
+ * models yet, and refuses each version that it is told to serve. All tabs of an origin are one host: one of them holds the
+ * link, and the next one when that is closed.
  */
 export class PageHost {
   readonly #options: PageHostOptions;
   readonly #store: PageStore;
-  readonly #identity: Identity;
-  readonly #gate: DesiredGate;
-  readonly #link: Link;
   readonly #stopped = new AbortController();
-  #desired: DesiredState | null;
+  #holder: Holder | null = null;
+  #desired: DesiredState | null = null;
   /** Documents are taken up one after another. */
   #taking: Promise<void> = Promise.resolve();
 
-  private constructor(options: PageHostOptions, parts: Parts) {
-    const { identity, trust } = parts;
+  private constructor(options: PageHostOptions, store: PageStore) {
     this.#options = options;
-    this.#store = parts.store;
-    this.#identity = identity;
-    this.#gate = parts.gate;
-    this.#desired = parts.desired;
+    this.#store = store;
+  }
+
+  /**
+   * Reads what this browser keeps, or begins anew, and links; where another tab holds the link, waits for that to close.
+   * Throws `AgentError`: 'configuration' for an option that is none, 'store' where nothing can be kept, 'identity' for what
+   * is kept and is not valid.
+   */
+  static async open(options: PageHostOptions): Promise<PageHost> {
+    check(options);
+    const { database = 'driftline', joinToken } = options;
+    const store = await PageStore.open(database);
+    try {
+      const kept = await store.identity.read();
+      if ((kept?.agent ?? null) === null && joinToken === undefined) {
+        const told = 'this browser has not joined: give a join token of "driftline join-token"';
+        throw new AgentError('configuration', told);
+      }
+      const host = new PageHost(options, store);
+      await host.#begin(`driftline:${database}`);
+      return host;
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Its id; null before it has joined, and while another tab holds the link. */
+  get agent(): string | null {
+    return this.#holder?.identity.agent ?? null;
+  }
+
+  /** The document in force; null: none was ever accepted, or another tab holds the link. */
+  get desired(): DesiredState | null {
+    return this.#desired;
+  }
+
+  /** What an operator compares before approving this host: the SHA-256 of its public key in hex. Null before there is one. */
+  async fingerprint(): Promise<string | null> {
+    const kept = this.#holder?.identity ?? (await this.#store.identity.read());
+    return kept === null ? null : fingerprintOf(kept.key.publicKey);
+  }
+
+  /** Ends the link. What is kept stays, for the next page. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#holder?.link.stop();
+    await this.#taking;
+    this.#store.close();
+  }
+
+  /** Resolves when this tab holds the link, or another one does. */
+  #begin(lock: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const first = navigator.locks.request(lock, { ifAvailable: true }, async (isFree) => {
+        if (isFree === null) return false;
+        await this.#link();
+        resolve();
+        await this.#untilStopped();
+        return true;
+      });
+      first
+        .then((hasHeld) => {
+          if (hasHeld) return;
+          this.#options.onState?.('other-tab');
+          resolve();
+          this.#wait(lock);
+        })
+        .catch(reject);
+    });
+  }
+
+  #wait(lock: string): void {
+    const { signal } = this.#stopped;
+    const held = navigator.locks.request(lock, { signal }, async () => {
+      await this.#link();
+      await this.#untilStopped();
+    });
+    held.catch((error: unknown) => {
+      if (!signal.aborted) this.#options.log?.('warn', 'no link', { reason: messageOf(error) });
+    });
+  }
+
+  #untilStopped(): Promise<void> {
+    const { signal } = this.#stopped;
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve());
+    });
+  }
+
+  /** Under the lock: what another tab has kept until now is read, and from here on changed by this one alone. */
+  async #link(): Promise<void> {
+    const { labels = {} } = this.#options;
+    const identity = await Identity.load(this.#store.identity);
+    const trust = await TrustStore.load(this.#store.root);
+    const agent = () => identity.agent;
+    const gate = new DesiredGate({ store: this.#store.documents, trust, agent, labels });
+    this.#desired = (await gate.restore())?.desired ?? null;
+    if (this.#stopped.signal.aborted) return;
+    const link = this.#createLink(identity, trust);
+    this.#holder = { identity, gate, link };
+    link.start();
+  }
+
+  #createLink(identity: Identity, trust: TrustStore): Link {
+    const options = this.#options;
     const { controlUrl, joinToken, labels = {} } = options;
-    this.#link = new Link({
+    return new Link({
       controlUrl,
       identity,
       trust,
@@ -90,73 +190,10 @@ export class PageHost {
     });
   }
 
-  /**
-   * Reads what this browser keeps, or begins anew, and links. Throws `AgentError`: 'configuration' for an option that is
-   * none, 'store' where nothing can be kept, 'identity' for what is kept and is not valid.
-   */
-  static async open(options: PageHostOptions): Promise<PageHost> {
-    check(options);
-    const { database = 'driftline', labels = {}, log } = options;
-    const store = await PageStore.open(database);
-    const identity = await Identity.load(store.identity);
-    if (identity.agent === null && options.joinToken === undefined) {
-      store.close();
-      const told = 'this browser has not joined: give a join token of "driftline join-token"';
-      throw new AgentError('configuration', told);
-    }
-    const trust = await TrustStore.load(store.root);
-    const agent = () => identity.agent;
-    const gate = new DesiredGate({ store: store.documents, trust, agent, labels });
-    const desired = (await gate.restore())?.desired ?? null;
-    const host = new PageHost(options, { store, identity, trust, gate, desired });
-    host.#holdLink(`driftline:${database}`).catch((error: unknown) => {
-      if (!host.#stopped.signal.aborted) log?.('warn', 'no link', { reason: messageOf(error) });
-    });
-    return host;
-  }
-
-  /** Its id; null before it has joined. */
-  get agent(): string | null {
-    return this.#identity.agent;
-  }
-
-  /** What an operator compares before approving this host: the SHA-256 of its public key in hex. */
-  fingerprint(): Promise<string> {
-    return fingerprintOf(this.#identity.key.publicKey);
-  }
-
-  /** The document in force; null: none was ever accepted. */
-  get desired(): DesiredState | null {
-    return this.#desired;
-  }
-
-  /** Ends the link. What is kept stays, for the next page. */
-  async stop(): Promise<void> {
-    this.#stopped.abort();
-    this.#link.stop();
-    await this.#taking;
-    this.#store.close();
-  }
-
-  /** All tabs of an origin are one host: one of them holds the link, and the next one when that is closed. */
-  async #holdLink(lock: string): Promise<void> {
-    const { signal } = this.#stopped;
-    const isFree = await navigator.locks.request(
-      lock,
-      { ifAvailable: true },
-      (held) => held !== null,
-    );
-    if (!isFree) this.#options.onState?.('other-tab');
-    await navigator.locks.request(lock, { signal }, () => {
-      if (signal.aborted) return;
-      this.#link.start();
-      return new Promise<void>((release) => signal.addEventListener('abort', () => release()));
-    });
-  }
-
   async #take(message: DesiredMessage): Promise<void> {
+    const { gate, link } = this.#holder ?? {};
     try {
-      const taken = await this.#gate.take(message);
+      const taken = (await gate?.take(message)) ?? null;
       if (taken !== null) {
         await taken.saved;
         this.#desired = taken.accepted.desired;
@@ -167,13 +204,13 @@ export class PageHost {
       const name = error instanceof Equivocation ? 'equivocation' : 'desired-refused';
       const reason = messageOf(error);
       this.#options.log?.('warn', 'desired state refused', { reason });
-      this.#link.send({ kind: 'event', name, detail: reason, at: Date.now() });
+      link?.send({ kind: 'event', name, detail: reason, at: Date.now() });
     }
   }
 
   #report(): void {
     const { generation = 0, deployments = [] } = this.#desired ?? {};
-    this.#link.send({
+    this.#holder?.link.send({
       kind: 'report',
       observed: generation,
       applied: generation,
@@ -183,9 +220,10 @@ export class PageHost {
   }
 
   async #run({ command }: CommandMessage): Promise<CommandOutcome> {
+    const identity = this.#holder?.identity;
     try {
-      if (command.name === 'rotate-key') {
-        const { publicKey } = await this.#identity.prepareRotation();
+      if (command.name === 'rotate-key' && identity !== undefined) {
+        const { publicKey } = await identity.prepareRotation();
         return { ok: true, value: { name: command.name, publicKey } };
       }
       return { ok: false, code: 'failed', message: `a page can't do "${command.name}"` };

@@ -220,9 +220,20 @@ describe.skipIf(!hasChromium)(
       const page = await opened();
       await host(page, { controlUrl: urlOf(control), joinToken: await control.token() });
       await until(page, 'pending');
-      const fingerprint = await fingerprintIn(page);
+      const fingerprint = (await fingerprintIn(page)) ?? '';
       await control.hub.agents.approve(await agentOf(page), { fingerprint }, ACTOR);
       await until(page, 'online');
+    });
+
+    it('makes one key where two tabs open at once for the first time', async () => {
+      const [first, second] = [await opened(), await opened()];
+      const joinToken = await control.token();
+      const options = { controlUrl: urlOf(control), joinToken };
+      await Promise.all([host(first, options), host(second, options)]);
+      const last = (page: Page) => page.evaluate(() => window.seen.states.at(-1) ?? '');
+      const states = async () => (await Promise.all([last(first), last(second)])).sort();
+      await expect.poll(states).toEqual(['online', 'other-tab']);
+      expect(await fingerprintIn(first)).toBe(await fingerprintIn(second));
     });
 
     it('is one host in all tabs of its site: the next tab takes the link when the first is closed', async () => {
