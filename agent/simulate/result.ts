@@ -1,9 +1,16 @@
-export interface ControlPlaneFigures {
-  readonly rssMB: number;
-  /** Resident memory more than before the first of them, by their number. */
+/** What holding the fleet costs. */
+export interface Held {
+  /** Resident memory more than before the first agent, by their number. */
   readonly bytesPerAgent: number;
   /** Of the worst quarter of a minute. */
   readonly eventLoopDelayP99Ms: number;
+}
+
+/** Of the whole run, from half a minute after the last agent was linked, where it is longer. */
+export interface ControlPlaneFigures extends Held {
+  readonly rssMB: number;
+  /** From then until the first rollback: links are up and windows come. Null where that is no time. */
+  readonly quiet: Held | null;
 }
 
 export interface Spread {
@@ -68,6 +75,11 @@ export function sayResult(result: SimulationResult): string {
     `windows        ${windowsProduced} made, ${windowsMerged} merged: ${exact}; ${result.duplicatesRefused} came again`,
     `control plane  ${controlPlane.rssMB} MB, ${controlPlane.bytesPerAgent} bytes an agent, event loop late by ${controlPlane.eventLoopDelayP99Ms} ms (p99 of the worst 15 s)`,
   ];
+  const { quiet } = controlPlane;
+  if (quiet !== null && rollback !== null) {
+    const { bytesPerAgent, eventLoopDelayP99Ms } = quiet;
+    lines.push(`  left alone   ${bytesPerAgent} bytes an agent, late by ${eventLoopDelayP99Ms} ms`);
+  }
   if (rollback !== null) {
     const { confirmed, told, acknowledged, verifiedLate, p99OfEachMs } = rollback;
     const said = ({ p50Ms, p99Ms, lastMs }: Times) =>
