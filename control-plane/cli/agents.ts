@@ -116,7 +116,7 @@ export function sayAgent(terminal: Terminal, agent: AgentView): void {
     ['protocol', String(agent.protocol)],
     ['generation', `accepted ${agent.observed}, served ${agent.applied}`],
     ['joined', showTime(agent.joinedAt)],
-    ['last seen', showTime(agent.lastSeenAt)],
+    ['last seen', agent.connected ? 'now' : showTime(agent.lastSeenAt)],
     ...downloadLines(terminal, agent.downloads).map((line) => ['downloads', line]),
   ];
   terminal.say(table(rows));

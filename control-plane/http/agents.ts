@@ -66,7 +66,9 @@ const agentSchema = z.object({
   observed: z.int(),
   applied: z.int(),
   joinedAt: timestampSchema,
-  lastSeenAt: timestampSchema,
+  lastSeenAt: timestampSchema.describe(
+    'When its link ended; while it is linked, when it last reported or said hello.',
+  ),
   approvedAt: timestampSchema.nullable(),
   revokedAt: timestampSchema.nullable(),
   downloads: z

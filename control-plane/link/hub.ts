@@ -35,6 +35,7 @@ import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
 import { AdmissionBucket, type AdmissionRate, DEFAULT_ADMISSION_RATE } from './admission-bucket.ts';
 import { AgentDesk, REVOKED } from './agent-desk.ts';
 import { CommandDesk } from './commands.ts';
+import { Departures } from './departures.ts';
 import { DocumentFrames, type DocumentToSend } from './document-frames.ts';
 import { DOWNLOAD_TOKEN_LIFE_MS, issueDownloadToken } from './download-token.ts';
 import { GuardAlerts } from './guard-alerts.ts';
@@ -89,6 +90,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
   const policy = deps.admission ?? OPEN_ADMISSION;
   const onFailure = (where: string, error: unknown) => log.error({ err: error, where }, 'failed');
   const sessions = new Sessions();
+  const departures = new Departures({ store, now, onFailure });
   const connected = () => sessions.connected();
   /** What hosts said last of themselves: each says it again when it links, so a restart need not know it. */
   const ledgers = new Map<AgentId, LedgerMessage>();
@@ -176,10 +178,11 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       else downloads.set(agent, progress.downloads);
     },
     onClosed: (session, code) => {
-      sessions.close(session);
+      const agent = sessions.close(session);
+      if (agent !== null) departures.note(agent);
       // An answer may have come before the end, and wait for the report that it came behind.
       void session.heard.then(() => commands.drop(session));
-      if (code !== null) log.info({ agent: session.agent, code }, 'link-refused');
+      if (code !== null) log.info({ agent, code }, 'link-refused');
       driver.settle();
       fleet.wake();
     },
@@ -349,6 +352,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
       driver.close();
       sessions.shutDown();
       server.close();
+      await departures.close();
       await ingest.drain();
       await watch.idle();
       await retention.close();

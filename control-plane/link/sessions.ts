@@ -38,14 +38,16 @@ export class Sessions {
     return this.#held.get(agent) ?? null;
   }
 
-  close(session: Session): void {
+  /** Whose link it was; null: its hello was not accepted. */
+  close(session: Session): AgentId | null {
     const agent = this.#all.get(session) ?? null;
     this.#all.delete(session);
-    if (agent === null) return;
+    if (agent === null) return null;
     for (const links of [this.#joined, this.#held]) {
       if (links.get(agent) === session) links.delete(agent);
     }
     if (!this.#joined.has(agent)) this.#connected.delete(agent);
+    return agent;
   }
 
   get(agent: AgentId): Session | null {

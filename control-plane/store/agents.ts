@@ -59,6 +59,19 @@ export async function touchAgents(
     where id in (select value from json_each(${JSON.stringify(ids)}))`);
 }
 
+/**
+ * Their links ended at these times. Never back: what a host said last may be written after its link has ended, and a clock
+ * may have been set. One statement: a fleet may go at once.
+ */
+export async function markLeft(tx: Transaction, left: ReadonlyMap<AgentId, number>): Promise<void> {
+  await tx.run(sql`
+    update ${agents} set last_seen_at = max(last_seen_at, gone.at)
+    from (
+      select value ->> 0 as id, value ->> 1 as at from json_each(${JSON.stringify([...left])})
+    ) as gone
+    where agents.id = gone.id`);
+}
+
 /** Whether it gets documents and may send anything. */
 export function inService(agent: Pick<AgentRow, 'approvedAt' | 'revokedAt'>): boolean {
   return agent.approvedAt !== null && agent.revokedAt === null;

@@ -32,7 +32,7 @@ export async function putReports(
   });
   await tx.run(sql`
     update ${agents} set
-      last_seen_at = said.at,
+      last_seen_at = max(last_seen_at, said.at),
       observed_generation = said.observed,
       applied_generation = said.applied,
       applied_at = case when applied_generation = said.applied then applied_at else said.at end,
