@@ -24,6 +24,7 @@ export type Action =
   | 'rollout.aborted'
   | 'rollout.failed'
   | 'rollout.held'
+  | 'command.asked'
   | 'agent.joined'
   | 'agent.approved'
   | 'agent.revoked'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
-import type { Command, CommandOutcome, CommandValue } from '../../protocol/command.ts';
+import type { Command, CommandId, CommandOutcome, CommandValue } from '../../protocol/command.ts';
 import type { DecisionRecord } from '../../protocol/decision.ts';
 import {
   type AgentId,
@@ -196,10 +196,16 @@ export interface Monitoring {
 /** What hosts are asked to do once, besides their desired state. */
 export interface Commands {
   /**
-   * Throws `ControlError` 'unavailable': the host is not linked, speaks an older protocol, went away or did not
+   * Recorded before it is sent; whoever asks records what became of it. Throws `ControlError` 'unavailable': the host is not linked, speaks an older protocol, went away or did not
    * answer in time; 'conflict': a command of this kind is on its way there.
    */
-  send(agent: AgentId, command: Command, timeoutMs: number): Promise<CommandOutcome>;
+  send(agent: AgentId, command: Command, timeoutMs: number, actor: Actor): Promise<CommandAnswer>;
+}
+
+/** What a host answered, and to which command, as the record names it. */
+export interface CommandAnswer {
+  readonly id: CommandId;
+  readonly outcome: CommandOutcome;
 }
 
 export interface Approval {

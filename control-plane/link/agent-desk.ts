@@ -4,12 +4,13 @@ import type { Jurisdiction } from '../../protocol/residency.ts';
 import { fingerprintOf } from '../../protocol/signing.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
-import type { Agents, Approval, Commands } from '../http/services.ts';
+import type { Agents, Approval, CommandAnswer, Commands } from '../http/services.ts';
 import type { Publisher } from '../rollout/publisher.ts';
 import type { Roster } from '../rollout/roster.ts';
 import { type AgentRow, findAgent, updateAgent } from '../store/agents.ts';
 import type { Reader, Store, Transaction } from '../store/database.ts';
 import { deleteDesired } from '../store/desired.ts';
+import { CommandError, endOf, recordedEnd } from './commands.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What a revoked host is told. The reason is for the record. */
@@ -127,17 +128,16 @@ export class AgentDesk implements Agents {
   async rotateKey(agent: AgentId, actor: Actor): Promise<{ fingerprint: string }> {
     const { store, commands, now } = this.#deps;
     await agentInForce(store.read, agent);
-    const outcome = await commands.send(agent, { name: 'rotate-key' }, ROTATE_TIMEOUT_MS);
-    if (!outcome.ok || outcome.value.name !== 'rotate-key') {
-      const why = outcome.ok ? 'it answered another command' : outcome.message;
-      throw new ControlError('unavailable', `agent ${agent} did not rotate its key: ${why}`);
-    }
-    const fingerprint = await fingerprintOf(outcome.value.publicKey);
-    const detail = { fingerprint };
+    const end = await endOf(commands.send(agent, { name: 'rotate-key' }, ROTATE_TIMEOUT_MS, actor));
+    const fingerprint = await newFingerprint(end);
+    const detail = { ...(fingerprint === null ? {} : { fingerprint }), ...recordedEnd(end) };
     await store.write((tx) =>
       record(tx, now(), actor, 'agent.key-rotation-asked', `agent:${agent}`, detail),
     );
-    return { fingerprint };
+    if (end instanceof CommandError) throw end;
+    if (fingerprint !== null) return { fingerprint };
+    const why = end.outcome.ok ? 'it answered another command' : end.outcome.message;
+    throw new ControlError('unavailable', `agent ${agent} did not rotate its key: ${why}`);
   }
 }
 
@@ -147,6 +147,13 @@ export async function agentInForce(db: Reader, agent: AgentId): Promise<AgentRow
   if (row === null) throw unknown(agent);
   if (row.revokedAt !== null) throw new ControlError('conflict', `agent ${agent} was revoked`);
   return row;
+}
+
+/** Of the key that a host has made; null: it has made none. */
+async function newFingerprint(end: CommandAnswer | CommandError): Promise<string | null> {
+  if (end instanceof CommandError || !end.outcome.ok) return null;
+  const { value } = end.outcome;
+  return value.name === 'rotate-key' ? fingerprintOf(value.publicKey) : null;
 }
 
 function unknown(agent: AgentId): ControlError {

@@ -9,6 +9,7 @@ import { type AgentRow, agentsTagged } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import { findDeployment } from '../store/deployments.ts';
 import { agentInForce } from './agent-desk.ts';
+import { CommandError, endOf, recordedEnd } from './commands.ts';
 
 export interface HostDeskDeps {
   readonly store: Store;
@@ -85,7 +86,12 @@ export class HostDesk implements Hosts {
     const detail = { deployment: name, row, agent: host.id };
     const violation = decisionViolation(deployment.residency, host.jurisdiction, jurisdiction);
     if (violation !== null) {
-      await this.#record({ actor, action: 'residency.refused', subject, detail }, violation.code);
+      await this.#record(
+        { actor, action: 'residency.refused', subject, detail },
+        {
+          outcome: violation.code,
+        },
+      );
       throw new ControlError('residency', `${violation.code}: ${violation.detail}`);
     }
     const entry = { actor, action: 'decision.fetched' as const, subject, detail };
@@ -112,24 +118,20 @@ export class HostDesk implements Hosts {
     timeoutMs: number,
     entry: Entry,
   ): Promise<CommandValue> {
-    const outcome = await this.#deps.commands
-      .send(agent, command, timeoutMs)
-      .catch((error: unknown) => {
-        if (error instanceof ControlError) return error;
-        throw error;
-      });
-    if (outcome instanceof ControlError) {
-      await this.#record(entry, outcome.kind);
-      throw outcome;
-    }
-    await this.#record(entry, outcome.ok ? 'done' : outcome.code);
+    const end = await endOf(this.#deps.commands.send(agent, command, timeoutMs, entry.actor));
+    await this.#record(entry, recordedEnd(end));
+    if (end instanceof CommandError) throw end;
+    const { outcome } = end;
     if (outcome.ok) return outcome.value;
     const told = `agent ${agent} did not do "${command.name}": ${outcome.message}`;
     throw new ControlError(PROBLEM_OF[outcome.code], told);
   }
 
-  async #record({ actor, action, subject, detail }: Entry, outcome: string): Promise<void> {
+  async #record(
+    { actor, action, subject, detail }: Entry,
+    end: Record<string, string>,
+  ): Promise<void> {
     const { store, now } = this.#deps;
-    await store.write((tx) => record(tx, now(), actor, action, subject, { ...detail, outcome }));
+    await store.write((tx) => record(tx, now(), actor, action, subject, { ...detail, ...end }));
   }
 }

@@ -145,7 +145,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     onHostDrift: (agent, detail) => watch.hostDrift(agent, detail),
   });
   const leases = new LeaseDesk({ key, sessions, publisher, now, onFailure });
-  const commands = new CommandDesk({ session: (agent) => sessions.get(agent), now });
+  const commands = new CommandDesk({ store, session: (agent) => sessions.get(agent), now });
   const hosts = new HostDesk({ store, commands, jurisdiction: place, now });
 
   const sessionDeps: SessionDeps = {

@@ -4,6 +4,7 @@ import type { Tuning } from '../../protocol/tuning.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
 import type { Commands, Fleet } from '../http/services.ts';
+import { CommandError, endOf, recordedEnd } from '../link/commands.ts';
 import { type AgentRow, allAgents, inService } from '../store/agents.ts';
 import type { Store, Transaction } from '../store/database.ts';
 import { type DeploymentRow, findDeployment, updateDeployment } from '../store/deployments.ts';
@@ -55,7 +56,15 @@ export async function tuneDeployment(
   const agent = await chooseAgent(deps, before, request.agent);
   if (request.apply !== 'none') await refuseDuringRollout(store.read, name);
   const command = { name: 'tune', deployment: name } as const;
-  const outcome = await commands.send(agent.id, command, TUNE_TIMEOUT_MS);
+  const end = await endOf(commands.send(agent.id, command, TUNE_TIMEOUT_MS, actor));
+  const asked = { agent: agent.id, apply: request.apply, ...recordedEnd(end) };
+  if (end instanceof CommandError || !end.outcome.ok) {
+    await store.write((tx) =>
+      record(tx, now(), actor, 'deployment.tuned', `deployment:${name}`, asked),
+    );
+  }
+  if (end instanceof CommandError) throw end;
+  const { outcome } = end;
   if (!outcome.ok) {
     const kind = outcome.code === 'busy' ? 'conflict' : 'unavailable';
     throw new ControlError(kind, `${agent.name} did not tune "${name}": ${outcome.message}`);
@@ -66,7 +75,7 @@ export async function tuneDeployment(
   const { version, recommended } = tuning;
   const at = now();
   const row = await store.write(async (tx) => {
-    const detail = { agent: agent.id, version, recommended, apply: request.apply };
+    const detail = { ...asked, version, recommended };
     await record(tx, at, actor, 'deployment.tuned', `deployment:${name}`, detail);
     return insertTuning(tx, { deployment: name, version, agentId: agent.id, at, tuning });
   });

@@ -54,7 +54,7 @@ describe('commands over the API', () => {
     const events = await eventsAfter(app.store.read, 0, 1000);
     expect(events.at(-1)).toMatchObject({
       ...{ actor: 'token:admin', subject: `agent:${AGENT}` },
-      detail: { ...json, outcome: 'unavailable' },
+      detail: { ...json, outcome: 'not-linked' },
     });
   });
 

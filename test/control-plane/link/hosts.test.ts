@@ -57,7 +57,10 @@ describe('what operators have a host do', () => {
     await answer(agent, { ok: true, value: { name: 'drain', inFlight: 2 } });
     expect(await drained).toEqual({ name: 'drain', inFlight: 2 });
     expect(await recorded('agent.drained')).toEqual([
-      { actor: ACTOR, subject: `agent:${agent.id}`, detail: { outcome: 'done' } },
+      {
+        ...{ actor: ACTOR, subject: `agent:${agent.id}` },
+        detail: { command: agent.last('command').id, outcome: 'done' },
+      },
     ]);
   });
 
@@ -68,13 +71,14 @@ describe('what operators have a host do', () => {
     await answer(agent, { ok: false, code: 'busy', message: 'one runs' });
     expect(await asked).toBe(`conflict: agent ${agent.id} did not do "log-level": one runs`);
     await agent.cut();
+    while (control.hub.fleet.connected().has(idOf(agent))) await new Promise(setImmediate);
     expect(await failure(control.hub.hosts.ask(idOf(agent), command, ACTOR))).toMatch(
       /^unavailable: agent /,
     );
     const outcomes = (await recorded('agent.log-level-set')).map(({ detail }) => detail);
     expect(outcomes).toEqual([
-      { level: 'debug', forMs: 5000, outcome: 'busy' },
-      { level: 'debug', forMs: 5000, outcome: 'unavailable' },
+      { level: 'debug', forMs: 5000, command: expect.stringMatching(/^cmd_/), outcome: 'busy' },
+      { level: 'debug', forMs: 5000, outcome: 'not-linked' },
     ]);
   });
 
@@ -112,7 +116,9 @@ describe('the record of a decision', () => {
     expect(other.received.some(({ kind }) => kind === 'command')).toBe(false);
     const [{ subject, detail }] = await recorded('decision.fetched');
     expect(subject).toBe(`decision:${of(agent).id}`);
-    expect(detail).toEqual({ deployment: 'loans', row: 0, agent: agent.id, outcome: 'done' });
+    const command = agent.last('command').id;
+    const what = { deployment: 'loans', row: 0, agent: agent.id };
+    expect(detail).toEqual({ ...what, command, outcome: 'done' });
     const stranger = { ...of(agent), id: 'ffffffffffff.a.b.c' };
     expect(await failure(control.hub.hosts.decision(stranger, ACTOR))).toMatch(
       /^not-found: .*no agent/,

@@ -88,11 +88,11 @@ describe.each([1, 2])('an agent of protocol %i', (protocol) => {
     const newer = ['drain', 'undrain', 'restart-engines', 'diagnostics', 'rotate-key'] as const;
     for (const name of newer) {
       const told = `agent ${agent.id} speaks protocol ${protocol}; "${name}" needs 3: update it`;
-      await expect(commands.send(idOf(agent), { name }, 5_000)).rejects.toThrow(told);
+      await expect(commands.send(idOf(agent), { name }, 5_000, 'token:ops')).rejects.toThrow(told);
     }
     expect(agent.received.some(({ kind }) => kind === 'command')).toBe(false);
     const tune = { name: 'tune', deployment: 'loans' } as const;
-    const sent = commands.send(idOf(agent), tune, 5_000);
+    const sent = commands.send(idOf(agent), tune, 5_000, 'token:ops');
     const kept = sent.catch((error: Error) => error.message);
     if (protocol === 1) {
       expect(await kept).toContain('"tune" needs 2');

@@ -121,6 +121,16 @@ describe('a tuning', () => {
     );
     const busy = () => ({ ok: false, code: 'busy', message: 'another one runs' }) as const;
     expect(await told(await tune({}, busy))).toMatch(/^409 /);
+    const audit = await app.ask('GET', '/api/v1/audit?limit=500');
+    const { items } = (await audit.json()) as {
+      items: { action: string; detail: Record<string, unknown> }[];
+    };
+    const ends = items.filter(({ action }) => action === 'deployment.tuned').slice(-2);
+    expect(ends.map(({ detail }) => detail.outcome)).toEqual(['failed', 'busy']);
+    const asked = items.filter(({ action }) => action === 'command.asked').slice(-2);
+    expect(asked.map(({ detail }) => detail.command)).toEqual(
+      ends.map(({ detail }) => detail.command),
+    );
     expect(await told(await tune({}, () => measured(2)))).toMatch(/^409 .*2 was measured/);
     expect(await told(await tune({ apply: 'some' }, measured))).toMatch(
       /^400 .*apply: .*, not "some"/,
