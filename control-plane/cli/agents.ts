@@ -85,20 +85,22 @@ export async function agentRotateKey(context: Context, name: string): Promise<vo
   sayAgent(terminal, back);
 }
 
+const AGENT_ID = /^agt_[0-9a-f]{24}$/;
+
 /** By name or id. A name that several hosts have is nobody's. */
 export async function findAgent({ client }: Context, name: string): Promise<AgentView> {
-  const agents = await client.list<AgentView>('/api/v1/agents');
-  const found = agents.filter((agent) => agent.id === name);
-  const named = agents.filter((agent) => agent.name === name && agent.state !== 'revoked');
-  const [agent, other] = found.length > 0 ? found : named;
+  const named = await client.list<AgentView>(`/api/v1/agents?name=${encodeURIComponent(name)}`);
+  const byId = AGENT_ID.test(name) ? await client.find<AgentView>(pathOf(name)) : null;
+  const present = named.filter(({ state }) => state !== 'revoked');
+  const [agent, other] = byId === null ? present : [byId];
   if (agent === undefined) {
     throw new CliError('failed', `there is no agent "${name}": driftline agents list`);
   }
   if (other !== undefined) {
-    const ids = named.map(({ id }) => id).join(', ');
+    const ids = present.map(({ id }) => id).join(', ');
     throw new CliError(
       'failed',
-      `${named.length} agents are called "${name}": say which of ${ids}`,
+      `${present.length} agents are called "${name}": say which of ${ids}`,
     );
   }
   return agent;

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { DeploymentHost } from '../http/deployment-hosts.ts';
 import type { DeploymentStatus } from '../http/deployments.ts';
 import type { RolloutView } from '../http/services.ts';
 import type { Client } from './client.ts';
@@ -30,12 +31,17 @@ export function deploymentStatus(client: Client, name: string): Promise<Deployme
   return client.get(`/api/v1/deployments/${encodeURIComponent(name)}`);
 }
 
-/** Every connected agent serves the version on its stable arm, as the control plane has been told. */
-export function isConverged(status: DeploymentStatus): boolean {
-  return status.agents.every((agent) => !agent.connected || servesStable(agent, status.version));
+/** What each agent of a deployment runs, as it last said. */
+export function deploymentHosts(client: Client, name: string): Promise<DeploymentHost[]> {
+  return client.list(`/api/v1/deployments/${encodeURIComponent(name)}/agents`);
 }
 
-export function servesStable(agent: DeploymentStatus['agents'][number], version: number): boolean {
+/** Every connected agent serves the version on its stable arm, as the control plane has been told. */
+export function isConverged({ hosts }: DeploymentStatus): boolean {
+  return hosts.connectedServing === hosts.connected;
+}
+
+export function servesStable(agent: DeploymentHost, version: number): boolean {
   const arm = agent.arms.find((each) => each.arm === 'stable');
   const current = agent.applied >= agent.desired;
   return current && arm?.state === 'serving' && arm.version === version;

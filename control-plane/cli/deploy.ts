@@ -1,7 +1,14 @@
 import { UNRESTRICTED } from '../../protocol/residency.ts';
 import type { DeploymentStatus } from '../http/deployments.ts';
 import type { RolloutRequest, RolloutView } from '../http/services.ts';
-import { deploymentStatus, hasEnded, isConverged, poll, servesStable } from './await-state.ts';
+import {
+  deploymentHosts,
+  deploymentStatus,
+  hasEnded,
+  isConverged,
+  poll,
+  servesStable,
+} from './await-state.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
 import type { GuardFlags } from './guard-flags.ts';
@@ -93,7 +100,7 @@ export async function deploy(
     const told = `the guard and lease of "${options.as}" change at once: use "driftline guard ${options.as}" before the rollout, or add --strategy all-at-once`;
     throw new CliError('usage', told);
   }
-  await deployByCanary(context, path, version, present.agents.length, options);
+  await deployByCanary(context, path, version, present.hosts.total, options);
 }
 
 async function deployEverywhere(
@@ -108,28 +115,28 @@ async function deployEverywhere(
     options.window === undefined ? undefined : parseDuration('--window', options.window);
   await client.put(path, { ...change, to, windowMs });
   let status = await deploymentStatus(client, options.as);
-  if (options.wait && status.agents.some((agent) => agent.connected)) {
+  if (options.wait && status.hosts.connected > 0) {
     const read = async () => {
       status = await deploymentStatus(client, options.as);
-      const done = status.agents.filter((agent) => servesStable(agent, version)).length;
-      terminal.progress(`${done} of ${status.agents.length} agents serve ${model}@${version}`);
+      const { serving, total } = status.hosts;
+      terminal.progress(`${serving} of ${total} agents serve ${model}@${version}`);
       return status;
     };
     const settled = await poll(
       read,
-      (now) => isConverged(now) || refusals(now).length > 0,
+      (now) => isConverged(now) || now.hosts.refused.length > 0,
       CONVERGE_MS,
     );
     terminal.progressDone();
-    const refused = refusals(status);
+    const refused = status.hosts.refused.map(({ name, reason }) => `${name} refuses it: ${reason}`);
     if (settled === null || refused.length > 0) {
       const why =
         refused.length > 0 ? refused.join('\n') : `not everywhere in ${CONVERGE_MS / 1000} s`;
       throw new CliError('failed', `${model}@${version} as "${options.as}": ${why}`);
     }
   }
-  terminal.result(status);
-  const { agents } = status;
+  const agents = await deploymentHosts(client, options.as);
+  terminal.result({ ...status, agents });
   const here = agents.filter((agent) => servesStable(agent, version));
   terminal.say(
     `${terminal.paint('bold', options.as)} is ${model}@${version} on ${here.length} of ${agents.length} agents`,
@@ -138,16 +145,6 @@ async function deployEverywhere(
     if (agent.serving === null) continue;
     terminal.say(terminal.paint('dim', `  ${agent.serving}/v2/models/${options.as}/infer`));
   }
-}
-
-function refusals(status: DeploymentStatus): string[] {
-  return status.agents.flatMap((agent) =>
-    agent.arms.flatMap((arm) =>
-      arm.state === 'refused' && arm.version === status.version
-        ? [`${agent.name} refuses it: ${arm.code}: ${arm.detail}`]
-        : [],
-    ),
-  );
 }
 
 async function deployByCanary(

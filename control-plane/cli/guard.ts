@@ -1,7 +1,8 @@
 import { DEFAULT_LAST_ANSWERS, type Guard, isGuarded } from '../../protocol/guard.ts';
 import { describeBreach, describeOutcome } from '../../protocol/trip.ts';
+import type { DeploymentHost } from '../http/deployment-hosts.ts';
 import type { DeploymentStatus } from '../http/deployments.ts';
-import { deploymentStatus } from './await-state.ts';
+import { deploymentHosts, deploymentStatus } from './await-state.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
 import type { GuardFlags } from './guard-flags.ts';
@@ -37,17 +38,22 @@ export async function guard(
     });
   }
   const status = await deploymentStatus(client, name);
-  const { trips, agents } = status;
+  const { trips } = status;
+  const agents = await deploymentHosts(client, name);
   const leases = agents.map(({ id, name: called, lease: told }) => ({
     id,
     name: called,
     lease: told,
   }));
   terminal.result({ deployment: name, guard: status.guard, lease: status.lease, leases, trips });
-  sayGuard(terminal, status);
+  sayGuard(terminal, status, agents);
 }
 
-function sayGuard(terminal: Terminal, status: DeploymentStatus): void {
+function sayGuard(
+  terminal: Terminal,
+  status: DeploymentStatus,
+  agents: readonly DeploymentHost[],
+): void {
   const { name, model, version, lease } = status;
   terminal.say(`${terminal.paint('bold', name)} is ${model}@${version}`);
   const rows = isGuarded(status.guard)
@@ -59,7 +65,7 @@ function sayGuard(terminal: Terminal, status: DeploymentStatus): void {
       ? 'none: hosts serve it for ever, whether or not they hear from here'
       : `${showMs(lease.durationMs)} without a word from here, ${then}`;
   terminal.say(table([...rows, ['  lease', leased]]));
-  sayLeases(terminal, status);
+  sayLeases(terminal, agents);
   sayTrips(terminal, status);
 }
 
@@ -85,7 +91,7 @@ function guardRows(guard: Guard): string[][] {
   return rows;
 }
 
-function sayLeases(terminal: Terminal, { agents }: DeploymentStatus): void {
+function sayLeases(terminal: Terminal, agents: readonly DeploymentHost[]): void {
   for (const { name, lease } of agents) {
     if (lease === null || lease.lapsedAt === null) continue;
     const state = lease.state === 'held' ? 'held again' : lease.state;
@@ -94,15 +100,14 @@ function sayLeases(terminal: Terminal, { agents }: DeploymentStatus): void {
 }
 
 /** What guards took back, latest first. */
-export function sayTrips(terminal: Terminal, { name, agents, trips }: DeploymentStatus): void {
+export function sayTrips(terminal: Terminal, { name, trips }: DeploymentStatus): void {
   if (trips.length === 0) return;
   terminal.say(`\n${terminal.paint('dim', `TAKEN BACK BY HOSTS OF ${name}`)}`);
-  const called = new Map(agents.map((agent) => [agent.id, agent.name]));
   terminal.say(
     table(
       trips.map((trip) => [
         terminal.paint('red', `@${trip.version}`),
-        called.get(trip.agent) ?? trip.agent,
+        trip.agentName,
         showTime(trip.at),
         describeBreach(trip.breach),
         describeOutcome(trip),

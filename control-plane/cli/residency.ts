@@ -1,6 +1,6 @@
 import type { Residency } from '../../protocol/residency.ts';
 import type { AgentView } from '../http/agents.ts';
-import { deploymentStatus } from './await-state.ts';
+import { deploymentHosts, deploymentStatus } from './await-state.ts';
 import type { Context } from './context.ts';
 import type { ResidencyFlags } from './residency-flags.ts';
 import { residencyFrom } from './residency-values.ts';
@@ -20,7 +20,7 @@ export async function residency(
   const agents = (await client.list<AgentView>('/api/v1/agents')).filter(
     ({ state }) => state !== 'revoked',
   );
-  const within = new Set(status.agents.map(({ id }) => id));
+  const within = new Set((await deploymentHosts(client, name)).map(({ id }) => id));
   const hosts = agents.map(({ id, name: called, jurisdiction }) => ({
     ...{ id, name: called, jurisdiction },
     serves: within.has(id),

@@ -1,7 +1,8 @@
 import type { Serving } from '../../protocol/serving.ts';
+import type { DeploymentHost } from '../http/deployment-hosts.ts';
 import type { DeploymentStatus } from '../http/deployments.ts';
 import type { StoredTuning } from '../http/tuning.ts';
-import { deploymentStatus } from './await-state.ts';
+import { deploymentHosts, deploymentStatus } from './await-state.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
 import type { ServingFlags } from './serving-flags.ts';
@@ -43,7 +44,7 @@ export async function serving(
   const [tuning = null] = items;
   const { serving: set, tuned, inForce, pinned } = status;
   terminal.result({ deployment: name, serving: set, tuned, inForce, pinned, tuning });
-  sayServing(terminal, status, tuning);
+  sayServing(terminal, status, await deploymentHosts(client, name), tuning);
 }
 
 /** Null: nothing is unpinned; 'all': everything is. */
@@ -71,6 +72,7 @@ const NOT_SET = 'each host decides';
 function sayServing(
   terminal: Terminal,
   status: DeploymentStatus,
+  agents: readonly DeploymentHost[],
   tuning: StoredTuning | null,
 ): void {
   const { name, model, version, pinned, serving: set, tuned, inForce } = status;
@@ -88,14 +90,14 @@ function sayServing(
   rows.push(['  pinned', versions || terminal.paint('dim', 'no other version'), '']);
   terminal.say(table(rows));
   terminal.say();
-  sayPlacements(terminal, status);
+  sayPlacements(terminal, agents);
   if (tuning === null)
     terminal.say(terminal.paint('dim', `not measured yet: driftline tune ${name}`));
   else sayTuning(terminal, tuning, null);
 }
 
 /** Where each host really runs the version, as it last reported. */
-function sayPlacements(terminal: Terminal, { agents }: DeploymentStatus): void {
+function sayPlacements(terminal: Terminal, agents: readonly DeploymentHost[]): void {
   const rows = agents.flatMap(({ name, arms }) =>
     arms.flatMap((arm) => {
       if (arm.state !== 'serving' || arm.placement === undefined) return [];

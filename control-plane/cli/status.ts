@@ -3,7 +3,7 @@ import type { AgentView } from '../http/agents.ts';
 import type { AlertView } from '../http/alerts.ts';
 import type { Deployment, DeploymentStatus } from '../http/deployments.ts';
 import { sayAlerts } from './alerts.ts';
-import { deploymentStatus, hasEnded, servesStable } from './await-state.ts';
+import { deploymentStatus, hasEnded } from './await-state.ts';
 import type { Context } from './context.ts';
 import { downloadLines } from './downloads.ts';
 import { sayTrips } from './guard.ts';
@@ -32,14 +32,13 @@ function sayDeployments(terminal: Terminal, deployments: readonly DeploymentStat
     terminal.say('none yet: driftline deploy MODEL@VERSION --as NAME');
   }
   const rows = deployments.map((each) => {
-    const serving = each.agents.filter((agent) => servesStable(agent, each.version)).length;
-    const all = serving === each.agents.length;
-    const count = `${serving} of ${each.agents.length} agents`;
+    const { serving, total } = each.hosts;
+    const count = `${serving} of ${total} agents`;
     const rollout = each.rollout === null || hasEnded(each.rollout) ? null : each.rollout;
     return [
       terminal.paint('bold', each.name),
       `${each.model}@${each.version}`,
-      terminal.paint(all ? 'green' : 'yellow', count),
+      terminal.paint(serving === total ? 'green' : 'yellow', count),
       `windows of ${showMs(each.windowMs)}`,
       leaseNote(terminal, each),
       rollout === null ? '' : `-> ${rollout.to} ${gateLine(rollout)} (${rollout.id})`,
@@ -49,11 +48,10 @@ function sayDeployments(terminal: Terminal, deployments: readonly DeploymentStat
 }
 
 /** Hosts that serve, or do not serve, for want of a lease. */
-function leaseNote(terminal: Terminal, { agents, lease }: DeploymentStatus): string {
-  const lapsed = agents.filter((agent) => agent.lease !== null && agent.lease.state !== 'held');
-  if (lapsed.length === 0) return '';
+function leaseNote(terminal: Terminal, { hosts, lease }: DeploymentStatus): string {
+  if (hosts.unleased === 0) return '';
   const what = lease?.afterwards === 'stop' ? 'stopped' : 'go on';
-  return terminal.paint('red', `${lapsed.length} ${what} without a lease`);
+  return terminal.paint('red', `${hosts.unleased} ${what} without a lease`);
 }
 
 function sayAgents(terminal: Terminal, agents: readonly AgentView[]): void {

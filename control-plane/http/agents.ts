@@ -108,12 +108,17 @@ function mountReads(api: Api, deps: AgentDeps): void {
       method: 'get',
       path: '/api/v1/agents',
       summary: 'All agents: active, waiting for approval, and revoked',
-      request: { query: z.object(pageQuery) },
+      request: {
+        query: z.object({
+          ...pageQuery,
+          name: nameSchema.optional().describe('Only those that are called so.'),
+        }),
+      },
       responses: { 200: answers(pageSchema(agentSchema), 'A page') },
     },
     async (c) => {
-      const { cursor = '', limit } = c.req.valid('query');
-      const page = await listAgents(deps.store.read, cursor, limit);
+      const { cursor = '', limit, name } = c.req.valid('query');
+      const page = await listAgents(deps.store.read, cursor, limit, name);
       const items = await Promise.all(page.items.map((row) => viewOf(deps, row)));
       return c.json({ items, next: page.next }, 200);
     },

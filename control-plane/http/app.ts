@@ -10,6 +10,7 @@ import { Api } from './api.ts';
 import { mountArtifacts } from './artifacts.ts';
 import { mountAudit } from './audit.ts';
 import { mountChannels } from './channels.ts';
+import { mountDeploymentHosts } from './deployment-hosts.ts';
 import { mountDeployments } from './deployments.ts';
 import { mountDocs } from './docs.ts';
 import { DEFAULT_MAX_DOWNLOADS, DownloadSlots } from './download-slots.ts';
@@ -57,6 +58,7 @@ export function createApp(deps: AppDeps): Api {
   mountModels(api, deps);
   mountTrust(api, deps);
   mountDeployments(api, deps);
+  mountDeploymentHosts(api, deps);
   mountRollouts(api, store, deps);
   mountTuning(api, deps);
   mountMonitoring(api, deps.monitoring, now);

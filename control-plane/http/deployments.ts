@@ -8,34 +8,29 @@ import {
   timestampSchema,
   versionNumberSchema,
 } from '../../protocol/ids.ts';
-import { leaseSchema, reportedLeaseSchema } from '../../protocol/lease.ts';
+import { leaseSchema } from '../../protocol/lease.ts';
 import { MAX_PINNED, MAX_WINDOW_MS, MIN_WINDOW_MS } from '../../protocol/limits.ts';
 import { monitoringSchema } from '../../protocol/monitoring.ts';
-import { reportedArmSchema } from '../../protocol/report.ts';
 import { residencySchema } from '../../protocol/residency.ts';
 import { type Serving, servingSchema } from '../../protocol/serving.ts';
 import { tripSchema } from '../../protocol/trip.ts';
 import { ControlError } from '../error.ts';
 import { putDeployment } from '../registry/deployments.ts';
-import { goesTo } from '../residency/residency.ts';
-import { allAgents, inService } from '../store/agents.ts';
+import { namesOf } from '../store/agents.ts';
 import type { Store } from '../store/database.ts';
 import {
   type DeploymentRow,
   findDeployment,
   listDeployments,
   servingOf,
-  targetOf,
 } from '../store/deployments.ts';
-import { allDesired } from '../store/desired.ts';
 import { tripsOf } from '../store/guard-trips.ts';
 import { findVersion } from '../store/models.ts';
-import { reportsOf } from '../store/reports.ts';
 import { latestRollout } from '../store/rollouts.ts';
 import { type Api, answers, takes } from './api.ts';
 import { pageQuery, pageSchema } from './paging.ts';
 import { rolloutView } from './rollout-view.ts';
-import { type Fleet, rolloutViewSchema } from './services.ts';
+import { type Fleet, hostCountsSchema, rolloutViewSchema } from './services.ts';
 
 export interface DeploymentDeps {
   readonly store: Store;
@@ -114,24 +109,11 @@ const statusSchema = deploymentSchema.extend({
   manifest: digestSchema,
   /** The latest rollout, in progress or ended. */
   rollout: rolloutViewSchema.nullable(),
-  agents: z.array(
-    z.object({
-      id: agentIdSchema,
-      name: nameSchema,
-      connected: z.boolean(),
-      serving: z.string().nullable(),
-      /** Generation asked of the agent, the one it accepted, and the one all its engines serve. */
-      desired: z.int(),
-      observed: z.int(),
-      applied: z.int(),
-      arms: z.array(reportedArmSchema),
-      lease: reportedLeaseSchema.nullable().describe('As it last said; null: it has none.'),
-    }),
-  ),
+  hosts: hostCountsSchema.describe('How many agents do what; /agents beside it lists each.'),
   trips: z
     .array(
       tripSchema
-        .extend({ agent: agentIdSchema, receivedAt: timestampSchema })
+        .extend({ agent: agentIdSchema, agentName: nameSchema, receivedAt: timestampSchema })
         .describe('Evidence.'),
     )
     .describe('What guards of its agents took back, latest first.'),
@@ -191,7 +173,7 @@ function mountReads(api: Api, deps: DeploymentDeps): void {
     {
       method: 'get',
       path: '/api/v1/deployments/{deployment}',
-      summary: 'A deployment and what each of its agents runs',
+      summary: 'A deployment, its rollout, and how many of its agents do what',
       request: { params },
       responses: { 200: answers(statusSchema, 'The deployment') },
     },
@@ -219,29 +201,19 @@ async function status(
   const version = await findVersion(store.read, row.model, row.version);
   if (version === null) throw new Error(`deployment ${row.name} points at no version`);
   const rollout = await latestRollout(store.read, row.name);
-  const connected = fleet.connected();
-  const reported = new Map(
-    (await reportsOf(store.read, row.name)).map((report) => [report.agentId, report]),
+  const stored = await tripsOf(store.read, row.name, SHOWN_TRIPS);
+  const names = await namesOf(
+    store.read,
+    stored.map(({ agentId }) => agentId),
   );
-  const wanted = new Map(
-    (await allDesired(store.read)).map((document) => [document.agentId, document.generation]),
-  );
-  const agents = (await allAgents(store.read))
-    .filter((agent) => inService(agent) && goesTo(targetOf(row), agent))
-    .map((agent) => ({
-      id: agent.id,
-      name: agent.name,
-      connected: connected.has(agent.id),
-      serving: agent.serving,
-      desired: wanted.get(agent.id) ?? 0,
-      observed: agent.observedGeneration,
-      applied: agent.appliedGeneration,
-      arms: reported.get(agent.id)?.arms ?? [],
-      lease: reported.get(agent.id)?.lease ?? null,
-    }));
-  const trips = (await tripsOf(store.read, row.name, SHOWN_TRIPS)).map(
-    ({ trip, agentId: agent, receivedAt }) => ({ ...trip, agent, receivedAt }),
-  );
-  const latest = rollout === null ? null : rolloutView(rollout);
-  return { ...deploymentView(row), manifest: version.manifest, rollout: latest, agents, trips };
+  const trips = stored.map(({ trip, agentId: agent, receivedAt }) => {
+    return { ...trip, agent, agentName: names.get(agent) ?? agent, receivedAt };
+  });
+  return {
+    ...deploymentView(row),
+    manifest: version.manifest,
+    rollout: rollout === null ? null : rolloutView(rollout),
+    hosts: fleet.counts(row, version.manifest),
+    trips,
+  };
 }

@@ -6,6 +6,7 @@ import type { DecisionRecord } from '../../protocol/decision.ts';
 import {
   type AgentId,
   agentIdSchema,
+  type Digest,
   digestSchema,
   type Labels,
   labelsSchema,
@@ -20,11 +21,15 @@ import type { Actor } from '../audit/record.ts';
 import type { MonitoringQuery } from '../reading/query.ts';
 import type { ReportData } from '../report/report-data.ts';
 import type { AgentRow } from '../store/agents.ts';
+import type { DeploymentRow } from '../store/deployments.ts';
 import type { MonitoringView } from './monitoring-view.ts';
 
 /** What the HTTP API asks of the modules behind it. They are implemented beside `link/hub.ts`. */
 
 const DAY_MS = 86_400_000;
+
+/** Hosts that a deployment names as refusing its version. A fleet that refuses it refuses it for one reason. */
+export const MAX_REFUSED = 20;
 
 /** Which agents get the candidate: so many of them, chosen by stable hash, or those with these labels. */
 export const canarySchema = z.union([
@@ -117,11 +122,37 @@ export const confirmationsSchema = z.object({
 });
 export type Confirmations = z.infer<typeof confirmationsSchema>;
 
+export const hostCountsSchema = z.object({
+  total: z.int().describe('Agents in service that it goes to.'),
+  connected: z.int().describe('Of those, linked now.'),
+  serving: z.int().describe('Of all, those that serve its version by what they last said.'),
+  connectedServing: z.int().describe('Of those that are linked.'),
+  unleased: z.int().describe('Those whose lease has run out.'),
+  refused: z
+    .array(z.object({ agent: agentIdSchema, name: z.string(), reason: z.string() }))
+    .describe(
+      `Who refuses its version, as said since this control plane started; ${MAX_REFUSED} at most.`,
+    ),
+});
+export type HostCounts = z.infer<typeof hostCountsSchema>;
+
+/** A host in service, by what it last said. */
+export interface KnownHost {
+  readonly id: AgentId;
+  readonly name: string;
+  /** Versions that its stable arms serve, by deployment. */
+  readonly stable: ReadonlyMap<string, number>;
+}
+
 export interface Fleet {
   /** Recomputes every agent's desired state; signs, keeps and pushes what changed. */
   reconcile(reason: string): Promise<void>;
   /** Ids of agents that are linked now. */
   connected(): ReadonlySet<string>;
+  /** How many hosts a deployment has, and what they do; `manifest` is its version's. Nothing is read for it. */
+  counts(deployment: DeploymentRow, manifest: Digest): HostCounts;
+  /** Every host in service. */
+  hosts(): readonly KnownHost[];
   /** Windows that came again and were not counted again, since the start. */
   duplicateWindows(): number;
   /** What an agent said last of what leaves its host; null before it has. */

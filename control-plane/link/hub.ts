@@ -29,6 +29,7 @@ import { Roster } from '../rollout/roster.ts';
 import { type AgentRow, allAgents, findAgent, inService } from '../store/agents.ts';
 import { raiseGeneration } from '../store/counters.ts';
 import type { Store } from '../store/database.ts';
+import { latestReports } from '../store/reports.ts';
 import type { Trust } from '../trust/trust.ts';
 import { AddressAdmissions } from './address-admissions.ts';
 import { type AdmissionPolicy, admit, OPEN_ADMISSION } from './admission.ts';
@@ -286,6 +287,7 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
 
   await store.write((tx) => raiseGeneration(tx, now()));
   for (const row of await allAgents(store.read)) if (inService(row)) roster.add(row);
+  for (const [agent, said] of await latestReports(store.read)) roster.recall(agent, said);
   await publisher.load();
   await driver.restore();
   await fleet.reconcile('start');

@@ -3,13 +3,11 @@ import { mergeServing } from '../../protocol/serving.ts';
 import type { Tuning } from '../../protocol/tuning.ts';
 import { type Actor, record } from '../audit/record.ts';
 import { ControlError } from '../error.ts';
-import type { Commands, Fleet } from '../http/services.ts';
+import type { Commands, Fleet, KnownHost } from '../http/services.ts';
 import { CommandError, endOf, recordedEnd } from '../link/commands.ts';
-import { type AgentRow, allAgents, inService } from '../store/agents.ts';
 import type { Store, Transaction } from '../store/database.ts';
 import { type DeploymentRow, findDeployment, updateDeployment } from '../store/deployments.ts';
 import { findVersion } from '../store/models.ts';
-import { reportsOf } from '../store/reports.ts';
 import { findLiveRollout } from '../store/rollouts.ts';
 import { insertTuning, type TuningRow } from '../store/tunings.ts';
 
@@ -53,7 +51,7 @@ export async function tuneDeployment(
   const { store, commands, now } = deps;
   const before = await deploymentOf(store, name);
   await refusePipeline(store, before);
-  const agent = await chooseAgent(deps, before, request.agent);
+  const agent = chooseAgent(deps.fleet, before, request.agent);
   if (request.apply !== 'none') await refuseDuringRollout(store.read, name);
   const command = { name: 'tune', deployment: name } as const;
   const end = await endOf(commands.send(agent.id, command, TUNE_TIMEOUT_MS, actor));
@@ -98,27 +96,19 @@ async function deploymentOf(store: Store, name: string): Promise<DeploymentRow> 
   return row;
 }
 
-async function chooseAgent(
-  { store, fleet }: TuneDeps,
+function chooseAgent(
+  fleet: Fleet,
   { name, version }: DeploymentRow,
   wanted: string | undefined,
-): Promise<AgentRow> {
-  const serving = new Set(
-    (await reportsOf(store.read, name))
-      .filter(({ arms }) =>
-        arms.some((a) => a.arm === 'stable' && a.state === 'serving' && a.version === version),
-      )
-      .map(({ agentId }) => agentId),
-  );
+): KnownHost {
   const connected: ReadonlySet<AgentId> = fleet.connected();
-  const agents = (await allAgents(store.read))
-    .filter(inService)
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const named = agents.filter(
-    (agent) => wanted === undefined || agent.id === wanted || agent.name === wanted,
-  );
+  const named = fleet
+    .hosts()
+    .filter((agent) => wanted === undefined || agent.id === wanted || agent.name === wanted);
   if (named.length === 0) throw new ControlError('not-found', `there is no agent "${wanted}"`);
-  const able = named.find((agent) => connected.has(agent.id) && serving.has(agent.id));
+  const [able] = named
+    .filter(({ id, stable }) => connected.has(id) && stable.get(name) === version)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (able !== undefined) return able;
   const who =
     wanted === undefined ? 'no connected agent serves' : `agent "${wanted}" does not serve`;

@@ -3,6 +3,7 @@ import type { ReportedArm, ReportMessage } from '../../protocol/report.ts';
 import type { Host, Place } from '../residency/residency.ts';
 import type { AgentRow } from '../store/agents.ts';
 import type { InForce } from './publisher.ts';
+import { SAID_NOTHING, type Standing, Standings } from './standing.ts';
 
 /** A host as the rollout driver keeps it at hand; the database has the same. */
 export interface RosterEntry {
@@ -19,6 +20,8 @@ export interface RosterEntry {
   appliedAtMs: number | null;
   /** Deployments that are not as they were asked to be: the stable version is refused, or one is still on its way. */
   unserved: ReadonlySet<string>;
+  /** As of its latest report, and over restarts of this control plane. */
+  standing: Standing;
   /** What it refuses as of `observed`. */
   refusals: readonly Refusal[];
 }
@@ -44,6 +47,7 @@ interface Stopwatch {
 /** Every host, what it has applied, and how long it took. Owned by the rollout driver; no I/O. */
 export class Roster {
   readonly #entries = new Map<AgentId, RosterEntry>();
+  readonly #standings = new Standings();
   /** Newest first. */
   readonly #stopwatches: Stopwatch[] = [];
   readonly #inForce: (agent: AgentId) => InForce;
@@ -66,8 +70,15 @@ export class Roster {
       draining: row.draining,
       appliedAtMs: row.appliedAt,
       unserved: NOTHING,
+      standing: SAID_NOTHING,
       refusals: [],
     });
+  }
+
+  /** What a host last said, in an earlier run. */
+  recall(agent: AgentId, deployments: ReportMessage['deployments']): void {
+    const entry = this.#entries.get(agent);
+    if (entry !== undefined) entry.standing = this.#standings.of(deployments);
   }
 
   remove(agent: AgentId): void {
@@ -97,6 +108,7 @@ export class Roster {
     entry.applied = report.applied;
     entry.observed = report.observed;
     entry.draining = report.draining === true;
+    entry.standing = this.#standings.of(report.deployments);
     const unserved = report.deployments.filter(({ arms }) => arms.some(isStillToCome));
     entry.unserved = unserved.length === 0 ? NOTHING : new Set(unserved.map(({ name }) => name));
     entry.refusals = report.deployments.flatMap(({ name: deployment, arms }) =>

@@ -1,4 +1,4 @@
-import { and, eq, gt, gte, isNotNull, isNull, lt, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
 import type { Reader, Transaction } from './database.ts';
 import { type Page, pageOf } from './page.ts';
@@ -123,8 +123,17 @@ export async function findAgentByKey(db: Reader, publicKey: Uint8Array): Promise
   return row ?? null;
 }
 
-export async function findAgentsByName(db: Reader, name: string): Promise<AgentRow[]> {
-  return db.select().from(agents).where(eq(agents.name, name)).orderBy(agents.id);
+/** Of these agents. */
+export async function namesOf(
+  db: Reader,
+  ids: readonly AgentId[],
+): Promise<ReadonlyMap<AgentId, string>> {
+  const { id, name } = agents;
+  const rows = await db
+    .select({ id, name })
+    .from(agents)
+    .where(inArray(id, [...ids]));
+  return new Map(rows.map((row) => [row.id, row.name]));
 }
 
 /** All agents, in the order of their ids. */
@@ -132,15 +141,17 @@ export async function allAgents(db: Reader): Promise<AgentRow[]> {
   return db.select().from(agents).orderBy(agents.id);
 }
 
+/** A page of them, or of those of one name. */
 export async function listAgents(
   db: Reader,
   after: string,
   limit: number,
+  name?: string | undefined,
 ): Promise<Page<AgentRow>> {
   const rows = await db
     .select()
     .from(agents)
-    .where(gt(agents.id, after))
+    .where(and(gt(agents.id, after), name === undefined ? undefined : eq(agents.name, name)))
     .orderBy(agents.id)
     .limit(limit + 1);
   return pageOf(rows, limit, (row) => row.id);

@@ -1,8 +1,11 @@
-import { and, eq, sql } from 'drizzle-orm';
+import { and, eq, gt, isNotNull, isNull, sql } from 'drizzle-orm';
 import type { AgentId } from '../../protocol/ids.ts';
-import type { ReportMessage } from '../../protocol/report.ts';
+import type { ReportedLease } from '../../protocol/lease.ts';
+import type { ReportedArm, ReportMessage } from '../../protocol/report.ts';
+import type { AgentRow } from './agents.ts';
 import type { Reader, Transaction } from './database.ts';
-import { agents, refusals, reports } from './schema.ts';
+import { type Page, pageOf } from './page.ts';
+import { agents, desired, refusals, reports } from './schema.ts';
 
 export type ReportRow = typeof reports.$inferSelect;
 export type RefusalRow = typeof refusals.$inferSelect;
@@ -85,9 +88,64 @@ function chunks<T>(rows: readonly T[]): T[][] {
   );
 }
 
-/** What all agents last said of a deployment. */
-export async function reportsOf(db: Reader, deployment: string): Promise<ReportRow[]> {
-  return db.select().from(reports).where(eq(reports.deployment, deployment));
+/** An agent in service, the generation asked of it, and what it last said of one deployment; null arms: nothing. */
+export interface HostReport {
+  readonly host: Pick<
+    AgentRow,
+    | 'id'
+    | 'name'
+    | 'serving'
+    | 'labels'
+    | 'jurisdiction'
+    | 'observedGeneration'
+    | 'appliedGeneration'
+  >;
+  readonly desired: number;
+  readonly arms: ReportRow['arms'] | null;
+  readonly lease: ReportRow['lease'];
+}
+
+/** A page of the agents in service, in the order of their ids, whether or not the deployment goes to them. */
+export async function hostsWithReports(
+  db: Reader,
+  deployment: string,
+  after: string,
+  limit: number,
+): Promise<Page<HostReport>> {
+  const { id, name, serving, labels, jurisdiction } = agents;
+  const { observedGeneration, appliedGeneration } = agents;
+  const host = { id, name, serving, labels, jurisdiction, observedGeneration, appliedGeneration };
+  const rows = await db
+    .select({
+      host,
+      desired: sql<number>`coalesce(${desired.generation}, 0)`,
+      arms: reports.arms,
+      lease: reports.lease,
+    })
+    .from(agents)
+    .leftJoin(reports, and(eq(reports.agentId, id), eq(reports.deployment, deployment)))
+    .leftJoin(desired, eq(desired.agentId, id))
+    .where(and(gt(id, after), isNotNull(agents.approvedAt), isNull(agents.revokedAt)))
+    .orderBy(id)
+    .limit(limit + 1);
+  return pageOf(rows, limit, (row) => row.host.id);
+}
+
+type SaidTuple = [AgentId, string, ReportedArm[], ReportedLease | null];
+
+/** What each agent last said of its deployments. They come as one JSON text, as `hostsInService` says. */
+export async function latestReports(
+  db: Reader,
+): Promise<Map<AgentId, ReportMessage['deployments']>> {
+  const { rows } = await db.run(sql`
+    select json_group_array(json_array(agent_id, deployment, json(arms), json(lease))) as said
+    from ${reports}`);
+  const latest = new Map<AgentId, ReportMessage['deployments']>();
+  for (const [agent, name, arms, lease] of JSON.parse(String(rows[0]?.said)) as SaidTuple[]) {
+    const said = { name, arms, ...(lease === null ? {} : { lease }) };
+    latest.set(agent, [...(latest.get(agent) ?? []), said]);
+  }
+  return latest;
 }
 
 export async function allRefusals(db: Reader): Promise<RefusalRow[]> {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { DeploymentHost } from '../../control-plane/http/deployment-hosts.ts';
 import type { DeploymentStatus } from '../../control-plane/http/deployments.ts';
 import { type AgentHandle, Stack, until } from '../support/stack.ts';
 import { type UnaryOperator, unaryRequest, writeUnaryModel } from '../support/unary-model.ts';
@@ -106,7 +107,11 @@ it('a host that is offline takes a bad version back by itself, keeps it out over
       outcome: { kind: 'reverted', version: 1 },
     },
   ]);
-  const [{ arms }] = told.agents;
+  const { items } = await stack.api<{ items: DeploymentHost[] }>(
+    'GET',
+    '/deployments/loans/agents',
+  );
+  const [{ arms }] = items;
   expect(arms.map(({ version, state }) => [version, state])).toEqual([
     [2, 'refused'],
     [1, 'serving'],

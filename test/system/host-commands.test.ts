@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AgentView } from '../../control-plane/http/agents.ts';
-import type { DeploymentStatus } from '../../control-plane/http/deployments.ts';
+import type { DeploymentHost } from '../../control-plane/http/deployment-hosts.ts';
 import type {
   DecisionView,
   Drained,
@@ -135,8 +135,9 @@ describe('a deployment that is kept to jurisdictions', () => {
     });
   async function followed(): Promise<void> {
     await until('the document', async () => {
-      const { agents } = await stack.api<DeploymentStatus>('GET', '/deployments/mortgage');
-      return agents.length === 1 && agents[0].applied >= agents[0].desired ? true : null;
+      const path = '/deployments/mortgage/agents';
+      const { items } = await stack.api<{ items: DeploymentHost[] }>('GET', path);
+      return items.length === 1 && items[0].applied >= items[0].desired ? true : null;
     });
   }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { DeploymentStatus } from '../../control-plane/http/deployments.ts';
+import type { DeploymentHost } from '../../control-plane/http/deployment-hosts.ts';
 import { CuttableLine } from '../support/cuttable-line.ts';
 import { type AgentHandle, Stack, until } from '../support/stack.ts';
 import { unaryRequest, writeUnaryModel } from '../support/unary-model.ts';
@@ -49,8 +49,11 @@ const answers = (host: AgentHandle, what: number) =>
   until(`${host.name} to answer ${what}`, async () => ((await ask(host)) === what ? true : null));
 
 const leaseOf = async (host: AgentHandle) => {
-  const { agents } = await stack.api<DeploymentStatus>('GET', '/deployments/loans');
-  return agents.find(({ name }) => name === host.name)?.lease;
+  const { items } = await stack.api<{ items: DeploymentHost[] }>(
+    'GET',
+    '/deployments/loans/agents',
+  );
+  return items.find(({ name }) => name === host.name)?.lease;
 };
 
 it('LEASE-4: a version that is taken back stops within its lease on a host whose line is cut, and nowhere else', async () => {

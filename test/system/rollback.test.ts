@@ -9,8 +9,8 @@ interface Rollout {
   state: { kind: string; [field: string]: unknown };
 }
 
-interface Deployment {
-  agents: { arms: { state: string; code?: string }[] }[];
+interface Hosts {
+  items: { arms: { state: string; code?: string }[] }[];
 }
 
 let stack: Stack;
@@ -92,8 +92,8 @@ describe('taking a version back', () => {
     const version = await pushDisagreeing();
     await stack.deploy(version, 1000);
     const refusals = await until('all three to refuse', async () => {
-      const { agents: reported } = await stack.api<Deployment>('GET', '/deployments/mortgage');
-      const refused = reported.flatMap((a) => a.arms.filter((arm) => arm.state === 'refused'));
+      const { items } = await stack.api<Hosts>('GET', '/deployments/mortgage/agents');
+      const refused = items.flatMap((a) => a.arms.filter((arm) => arm.state === 'refused'));
       return refused.length === 3 ? refused : null;
     });
     expect(new Set(refusals.map((arm) => arm.code))).toEqual(new Set(['golden-mismatch']));

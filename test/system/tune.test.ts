@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DeploymentHost } from '../../control-plane/http/deployment-hosts.ts';
 import type { DeploymentStatus } from '../../control-plane/http/deployments.ts';
 import type { StoredTuning, TuneResult } from '../../control-plane/http/tuning.ts';
 import { servingSchema } from '../../protocol/serving.ts';
@@ -102,9 +103,10 @@ describe('driftline serving', () => {
   it('moves the model onto workers while it answers', async () => {
     const traffic = new Traffic(stack, [agent], await mortgageRows('traffic'));
     await driftline('serving', 'mortgage', '--placement', 'worker', '--workers', '1');
-    const { agents } = await until('the new generation', async () => {
-      const now = await status();
-      return now.agents.every(({ applied, desired }) => applied >= desired) ? now : null;
+    const agents = await until('the new generation', async () => {
+      const path = '/deployments/mortgage/agents';
+      const { items } = await stack.api<{ items: DeploymentHost[] }>('GET', path);
+      return items.every(({ applied, desired }) => applied >= desired) ? items : null;
     });
     await traffic.stop();
     expect(traffic.failed).toEqual([]);

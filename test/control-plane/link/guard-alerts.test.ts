@@ -3,8 +3,7 @@ import { eventsAfter } from '../../../control-plane/audit/record.ts';
 import { rolloutRequestSchema } from '../../../control-plane/http/services.ts';
 import { type AlertRow, listAlerts } from '../../../control-plane/store/alerts.ts';
 import { updateDeployment } from '../../../control-plane/store/deployments.ts';
-import { reportsOf } from '../../../control-plane/store/reports.ts';
-import { channels, deliveries } from '../../../control-plane/store/schema.ts';
+import { channels, deliveries, reports } from '../../../control-plane/store/schema.ts';
 import type { ReportedArm } from '../../../protocol/report.ts';
 import type { Trip } from '../../../protocol/trip.ts';
 import { ControlFixture } from '../../support/control-fixture.ts';
@@ -80,7 +79,8 @@ function report(agent: LinkAgent, arms: ReportedArm[], trips: Trip[]): number {
 async function heard(agent: LinkAgent, arms: ReportedArm[], trips: Trip[]): Promise<void> {
   const at = report(agent, arms, trips);
   const last = async () =>
-    (await reportsOf(control.store.read, 'loans')).find(({ agentId }) => agentId === agent.id)?.at;
+    (await control.store.read.select().from(reports)).find(({ agentId }) => agentId === agent.id)
+      ?.at;
   await expect.poll(last).toBe(at);
 }
 

@@ -3,7 +3,7 @@ import { eventsAfter } from '../../../control-plane/audit/record.ts';
 import { GuardAlerts } from '../../../control-plane/link/guard-alerts.ts';
 import { Reports } from '../../../control-plane/link/reports.ts';
 import { allAgents, insertAgent } from '../../../control-plane/store/agents.ts';
-import { allRefusals, reportsOf } from '../../../control-plane/store/reports.ts';
+import { allRefusals, latestReports } from '../../../control-plane/store/reports.ts';
 import type { ReportedArm, ReportMessage } from '../../../protocol/report.ts';
 import { ControlFixture } from '../../support/control-fixture.ts';
 
@@ -91,7 +91,7 @@ it('takes the reports of a whole fleet in a few commits, and looks at rollouts a
   expect(applied.filter((generation) => generation > 0).sort((a, b) => a - b)).toEqual(
     Array.from({ length: HOSTS }, (_, host) => host + 1),
   );
-  expect(await reportsOf(control.store.read, 'loans')).toHaveLength(HOSTS);
+  expect((await latestReports(control.store.read)).size).toBe(HOSTS);
 });
 
 it('takes a fleet that says two things in a row in a few commits, and one host that says much holds up nobody', async () => {
@@ -138,5 +138,5 @@ it('rejects all reports of a commit that failed, and takes the next ones', async
   Object.assign(broken.deployments[0], { name: null });
   await expect(desk.take(idOf(0), broken)).rejects.toThrow();
   await desk.take(idOf(0), reportOf(2));
-  expect(await reportsOf(control.store.read, 'loans')).toHaveLength(1);
+  expect((await latestReports(control.store.read)).size).toBe(1);
 });
