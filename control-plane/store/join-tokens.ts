@@ -6,6 +6,12 @@ import { hashSecret } from './hash.ts';
 import { joinTokens } from './schema.ts';
 
 /**
+ * Ids that are tried. Of 10,000 with four bytes two are the same once in 86 times, and agents look for eight digits, so that
+ * they can't be longer.
+ */
+const MAX_ATTEMPTS = 10;
+
+/**
  * Makes a join token, `dlj_<id>_<secret>_<fingerprint>`. The fingerprint (first 32 hex digits of the
  * SHA-256 of the newest root) tells the new agent whom to trust before anything is pinned.
  */
@@ -20,17 +26,24 @@ export async function createJoinToken(
     jurisdiction?: string | null;
   },
   now: number,
+  makeId: () => string = () => randomBytes(4).toString('hex'),
 ): Promise<{ id: string; text: string }> {
-  const id = randomBytes(4).toString('hex');
   const secret = randomBytes(32).toString('hex');
   const { labels, createdBy, expiresAt, fingerprint } = request;
   const { requireApproval = false, jurisdiction = null } = request;
   const secretHash = hashSecret(secret);
-  await tx.insert(joinTokens).values({
-    ...{ id, secretHash, labels, createdBy, createdAt: now, expiresAt },
-    ...{ requireApproval, jurisdiction },
-  });
-  return { id, text: `dlj_${id}_${secret}_${fingerprint.slice(0, 32)}` };
+  const row = { secretHash, labels, createdBy, createdAt: now, expiresAt };
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const id = makeId();
+    const { rowsAffected } = await tx
+      .insert(joinTokens)
+      .values({ id, ...row, requireApproval, jurisdiction })
+      .onConflictDoNothing();
+    if (rowsAffected > 0) {
+      return { id, text: `dlj_${id}_${secret}_${fingerprint.slice(0, 32)}` };
+    }
+  }
+  throw new Error(`${MAX_ATTEMPTS} ids of join tokens in a row were taken`);
 }
 
 const TOKEN = /^dlj_([0-9a-f]{8})_([0-9a-f]{64})_[0-9a-f]{32}$/;

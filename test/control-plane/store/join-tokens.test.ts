@@ -79,3 +79,19 @@ test('a wrong secret, an unknown id and a malformed text get the same answer', a
     jurisdiction: null,
   });
 });
+
+test('an id that another token has is not given out again', async () => {
+  const request = {
+    labels: {},
+    createdBy: 'system',
+    expiresAt: NOW + 1000,
+    fingerprint: 'f'.repeat(64),
+  };
+  const ids = ['aaaaaaaa', 'aaaaaaaa', 'aaaaaaaa', 'bbbbbbbb'];
+  const next = () => ids.shift() ?? 'aaaaaaaa';
+  const made = () => store.write((tx) => createJoinToken(tx, request, NOW, next));
+  const [first, second] = [await made(), await made()];
+  expect([first.id, second.id]).toEqual(['aaaaaaaa', 'bbbbbbbb']);
+  for (const { text } of [first, second]) expect(await redeem(text, NOW)).not.toBeNull();
+  await expect(made()).rejects.toThrow('10 ids of join tokens in a row were taken');
+});
