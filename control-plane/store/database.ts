@@ -1,7 +1,8 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Client, createClient, LibsqlError } from '@libsql/client';
+import { type Client, createClient } from '@libsql/client';
+import { sql } from 'drizzle-orm';
 import { drizzle, type LibSQLDatabase } from 'drizzle-orm/libsql';
 import { migrate } from 'drizzle-orm/libsql/migrator';
 import type * as schema from './schema.ts';
@@ -177,24 +178,25 @@ export class Store {
 
 /**
  * Undoes what `work` did when it rejects. Rejects itself when the whole transaction is lost: after some errors (disk full,
- * I/O, memory) SQLite has rolled all of it back already, and what followed would run outside of it.
+ * I/O, memory) SQLite may have rolled all of it back already, and what followed would run outside of it. Whether it has, the
+ * savepoint tells: most errors undo their statement alone, and then nobody else's write is to fail for it.
  */
 async function inSavepoint(
   tx: Transaction,
   work: (tx: Transaction) => Promise<unknown>,
 ): Promise<Outcome> {
+  await tx.run(sql`savepoint one_write`);
   try {
-    return { kind: 'done', value: await tx.transaction(work) };
+    const value = await work(tx);
+    await tx.run(sql`release one_write`);
+    return { kind: 'done', value };
   } catch (error) {
-    if (isOfTheDatabase(error)) throw error;
+    try {
+      await tx.run(sql`rollback to one_write`);
+      await tx.run(sql`release one_write`);
+    } catch {
+      throw error;
+    }
     return { kind: 'undone', error };
   }
-}
-
-/** Constraints undo their statement alone; drizzle wraps what the driver throws. */
-function isOfTheDatabase(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof LibsqlError) return !at.code.startsWith('SQLITE_CONSTRAINT');
-  }
-  return false;
 }

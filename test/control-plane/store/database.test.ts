@@ -97,6 +97,23 @@ test('a write whose transaction is lost takes those of its group with it, and th
   expect(await store.write((tx) => nextGeneration(tx))).toBe(1);
 });
 
+test('a statement that is refused undoes its own write, and none of those that share its commit', async () => {
+  const wrong = ['select nonsense', "select json('{')", 'select zeroblob(2000000000)'];
+  const outcomes = await Promise.allSettled([
+    store.write((tx) => nextGeneration(tx)),
+    ...wrong.map((text) =>
+      store.write(async (tx) => {
+        await nextGeneration(tx);
+        await tx.run(sql.raw(text));
+      }),
+    ),
+    store.write((tx) => nextGeneration(tx)),
+  ]);
+  const [first, ...rest] = outcomes.map(({ status }) => status);
+  expect([first, ...rest]).toEqual(['fulfilled', ...wrong.map(() => 'rejected'), 'fulfilled']);
+  expect(await currentGeneration(store.read)).toBe(2);
+});
+
 test('readers go on while a transaction is open, and do not see it', async () => {
   await store.write(async (tx) => {
     await nextGeneration(tx);
