@@ -41,7 +41,7 @@ test('created with defaults, changed in what is given, each recorded', async () 
   });
   expect(await audited()).toEqual(['deployment.created', 'deployment.changed']);
   const status = await app.ask('GET', PATH);
-  expect(await status.json()).toMatchObject({ version: 2, rollout: null, agents: [] });
+  expect(await status.json()).toMatchObject({ version: 2, rollout: null, hosts: { total: 0 } });
 });
 
 test('while a rollout is in progress the deployment is not changed beside it', async () => {
