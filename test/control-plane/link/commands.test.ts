@@ -97,7 +97,7 @@ describe('a command', () => {
 
   it('COMMAND-1: is answered by a host that leaves right behind its answer, as one does that rotates its key', async () => {
     const agent = await control.agent();
-    const sent = control.hub.commands.send(idOf(agent), TUNE, 5000);
+    const sent = control.hub.commands.send(idOf(agent), TUNE, 5000, ACTOR);
     await asked(agent);
     // Its report waits for the disk, its answer for the report, and the goodbye overtakes both.
     let free: () => void = () => undefined;
@@ -108,7 +108,7 @@ describe('a command', () => {
     await expect.poll(() => control.hub.fleet.connected().size).toBe(0);
     free();
     await busy;
-    expect(await sent).toEqual(BUSY);
+    expect((await sent).outcome).toEqual(BUSY);
   });
 
   it('COMMAND-4: is one of its kind on a host, and no matter to other hosts', async () => {
