@@ -103,7 +103,7 @@ function times(): void {
   const verdicts: string[] = [];
   for (const rows of FILLS) {
     const windows = Array.from({ length: DIFFERENT }, () => filled(grids, rows));
-    const bodies = windows.map(encodeWindow);
+    const bodies = windows.map((window) => encodeWindow(window));
     const into = emptyWindow(grids);
     const calls = [
       (at: number) => void encodeWindow(windows[at % DIFFERENT]),

@@ -5,7 +5,7 @@ import { featureNameSchema } from './ids.ts';
 import { MAX_FEATURES, MAX_PROFILE_BYTES, MAX_WINDOW_BYTES } from './limits.ts';
 import { type Feature, type Manifest, type Prediction, rowWidth } from './manifest.ts';
 import { outcomeGridOf, outcomeGridSchema, outcomeKindOf, SCORE_BINS } from './outcome-grid.ts';
-import { decodeWindow, encodeWindow } from './sketch/codec.ts';
+import { decodeWindow, encodeWindow, KEPT_FORMAT } from './sketch/codec.ts';
 import { MAX_CATEGORIES } from './sketch/frequency.ts';
 import { MAX_BINS, uniformGrid } from './sketch/grid.ts';
 import { groupCells } from './sketch/group.ts';
@@ -108,7 +108,7 @@ export function encodeProfile(profile: Profile): Uint8Array {
     prediction: profile.prediction === null ? null : plain(profile.prediction),
     outcome: profile.outcome ?? null,
     tensors: (profile.tensors ?? []).map(encodeWatchedTensor),
-    reference: toBase64(encodeWindow(profile.reference)),
+    reference: toBase64(encodeWindow(profile.reference, KEPT_FORMAT)),
   };
   return new TextEncoder().encode(JSON.stringify(file));
 }

@@ -7,9 +7,10 @@
  * 3  monitoring in desired state; the event `concept-drift`; windows of labels, outcomes, tensors, cost and evaluators;
  *    the control plane signs its answer to a hello; pending; keys of agents that rotate; roots and releases; desired
  *    state signed in batches; `stale`; guards and leases in desired state; lease; trips and leases in reports; progress;
- *    `draining`; `withheld`; the commands drain, undrain, restart-engines, decision, diagnostics and log-level; alive
+ *    `draining`; `withheld`; the commands drain, undrain, restart-engines, decision, diagnostics and log-level
+ * 4  windows in format 4; `alive`
  */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** The oldest version this build still speaks. */
 export const MIN_PROTOCOL_VERSION = 1;
@@ -37,3 +38,6 @@ export const BATCHES_SINCE = 3;
 
 /** From which version on an agent reads renewals of leases: an older one would drop the link. */
 export const LEASES_SINCE = 3;
+
+/** From which version on a host in a browser is told `alive`: an older one would drop the link. */
+export const ALIVE_SINCE = 4;

@@ -48,7 +48,8 @@ function draw(into: FeatureSketch, from: FeatureSketch, rows: number, random: ()
     }
     into.counts[cell] += 1;
     if (into.kind !== 'numeric' || from.kind !== 'numeric') continue;
-    const value = from.sums[cell] / Math.max(1, from.counts[cell]);
+    // As the values of FP32 tensors are: others take four bytes more for the smallest and the largest.
+    const value = Math.fround(from.sums[cell] / Math.max(1, from.counts[cell]));
     into.sums[cell] += value;
     addToMoments(into.moments, value);
   }

@@ -1,8 +1,10 @@
 import { DDSketch } from '@datadog/sketches-js';
+import { BitReader } from '../../protocol/sketch/bit-reader.ts';
+import { BitWriter } from '../../protocol/sketch/bit-writer.ts';
 import { ByteReader } from '../../protocol/sketch/byte-reader.ts';
 import { ByteWriter } from '../../protocol/sketch/byte-writer.ts';
+import { readCompactFeature, writeCompactFeature } from '../../protocol/sketch/compact-feature.ts';
 import { writeCounts } from '../../protocol/sketch/counts-codec.ts';
-import { readFeature, writeFeature } from '../../protocol/sketch/feature-codec.ts';
 import { gridFromReference, MAX_BINS } from '../../protocol/sketch/grid.ts';
 import {
   addNumeric,
@@ -71,9 +73,12 @@ function anchored(bins: number): Estimator {
       const sketch = emptyNumeric(grid);
       for (const x of part) addNumeric(sketch, grid, x);
       const writer = new ByteWriter();
-      writeFeature(writer, sketch, 'x');
+      const bits = new BitWriter(writer);
+      writeCompactFeature(bits, sketch, 'x');
+      bits.end();
       bytes += writer.written().length / parts.length;
-      const read = readFeature(new ByteReader(writer.written()), MAX_BINS, 'x');
+      const reader = new BitReader(new ByteReader(writer.written()));
+      const read = readCompactFeature(reader, MAX_BINS, 'x');
       if (read.kind === 'numeric') mergeNumeric(now, read);
     }
     return {

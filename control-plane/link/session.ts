@@ -14,7 +14,7 @@ import type { SigningKey } from '../../protocol/signing.ts';
 import type { EventMessage, TelemetryMessage } from '../../protocol/telemetry.ts';
 import type { Signed } from '../../protocol/trust/signed.ts';
 import type { UpMessage } from '../../protocol/up.ts';
-import { MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../../protocol/version.ts';
+import { ALIVE_SINCE, MIN_PROTOCOL_VERSION, PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { decodeUp, encodeDown } from '../../protocol/wire.ts';
 import type { Admission } from './admission.ts';
 import {
@@ -280,7 +280,7 @@ export class Session {
     const { agent } = admission;
     this.#protocol = Math.min(hello.protocol, PROTOCOL_VERSION);
     this.#held = hello.generation;
-    this.#isPage = hello.capabilities.runtime === 'browser';
+    this.#isPage = hello.capabilities.runtime === 'browser' && this.#protocol >= ALIVE_SINCE;
     const kind = admission.kind === 'pending' ? 'held' : 'accepted';
     const state = this.#step({ kind, agent }, '');
     clearTimeout(this.#helloTimer);

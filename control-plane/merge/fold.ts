@@ -1,5 +1,5 @@
 import { MAX_FEATURES, MAX_WINDOW_BYTES } from '../../protocol/limits.ts';
-import { decodeWindow, encodeWindow } from '../../protocol/sketch/codec.ts';
+import { decodeWindow, encodeWindow, KEPT_FORMAT } from '../../protocol/sketch/codec.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import { MAX_BINS } from '../../protocol/sketch/grid.ts';
 import {
@@ -84,7 +84,7 @@ export function sumUp(parts: readonly Summand[]): Summand | null {
     sum.rows += part.rows;
     sum.errors += part.errors;
   }
-  return into === null ? null : { ...sum, body: encodeWindow(into) };
+  return into === null ? null : { ...sum, body: encodeWindow(into, KEPT_FORMAT) };
 }
 
 /** Adds a stored window, if it can be read and was counted on the same cells; one damaged row hides no other. */

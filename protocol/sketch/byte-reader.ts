@@ -26,6 +26,17 @@ export class ByteReader {
     return this.#bytes.length - this.#at;
   }
 
+  /** What has not been read. */
+  rest(): DataView {
+    const { buffer, byteOffset } = this.#bytes;
+    return new DataView(buffer, byteOffset + this.#at, this.remaining);
+  }
+
+  /** Passes over bytes of `rest` that were read elsewhere. */
+  skip(size: number): void {
+    this.#at += size;
+  }
+
   /**
    * Zeros to read into; the caller has bounded how many. Pieces of one buffer, which lives as long as any of them: a
    * buffer for each took five times as long, and that was a third of reading a window.

@@ -40,6 +40,7 @@ export function writeCounts(
     if (count === 0) {
       const start = k;
       k = zerosEnd(counts, k, used);
+      if (k === used) k = counts.length;
       bytes[at] = 0;
       writer.advance(at + 1);
       writer.count(k - start - 1, name);
@@ -81,12 +82,12 @@ function writeLong(
   return writer.length;
 }
 
-/** Four at a time: most of the 2,049 buckets of a latency are such zeros. */
-function zerosEnd(counts: Float64Array, start: number, used: number): number {
+/** The first cell from `start` on that isn't 0, or `end`. Four at a time: most of the 2,049 buckets of a latency are zeros. */
+export function zerosEnd(counts: Float64Array, start: number, end: number): number {
   let k = start;
-  while (k <= used - 4 && isZero4(counts, k)) k += 4;
-  while (k < used && counts[k] === 0) k += 1;
-  return k < used ? k : counts.length;
+  while (k <= end - 4 && isZero4(counts, k)) k += 4;
+  while (k < end && counts[k] === 0) k += 1;
+  return Math.min(k, end);
 }
 
 function isZero4(counts: Float64Array, k: number): boolean {
@@ -149,22 +150,31 @@ function codeOf(count: number, before: number): number {
   return above > 0 ? 2 * above : 1 - 2 * above;
 }
 
-/** The same in whole numbers of 31 bits, which nearly all counts are. */
-function nearCode(count: number, before: number): number {
+/** The same in whole numbers of 31 bits, which nearly all counts are: both below 2^29. */
+export function nearCode(count: number, before: number): number {
   const from = before | 0;
   const to = count | 0;
   if (to >= 2 * from) return to;
-  return to > from ? (to - from) << 1 : ((from - to) << 1) | 1;
+  // Above or below is a coin toss: reckoned, not branched on.
+  const far = to - from;
+  const below = (far - 1) >> 31;
+  return ((far ^ below) << 1) - 3 * below;
 }
 
 function countOf(code: number, before: number): number {
   if (code <= SMALL && before <= SMALL) {
-    const from = before | 0;
-    const to = code | 0;
-    if (to >= 2 * from) return to;
-    return (to & 1) === 0 ? from + (to >>> 1) : from - (to >>> 1);
+    return nearCount(code, before);
   }
   const both = Math.min(before - 1, MOST - before);
   if (code <= 2 * both + 1) return before + (code % 2 === 0 ? code / 2 : (1 - code) / 2);
   return before - 1 === both ? code : MOST + 1 - code;
+}
+
+/** The count of which `nearCode` gave this code. */
+export function nearCount(code: number, before: number): number {
+  const from = before | 0;
+  const to = code | 0;
+  if (to >= 2 * from) return to;
+  const sign = -(to & 1);
+  return from + ((to >>> 1) ^ sign) - sign;
 }

@@ -11,10 +11,10 @@ import { MAX_MAGNITUDE, type Moments, variance } from './moments.ts';
 import type { FeatureSketch } from './window.ts';
 
 /** Layout: see codec.ts. */
-const NUMERIC = 0;
+export const NUMERIC = 0;
 const CATEGORICAL = 1;
-const HASHED = 2;
-const KINDS: readonly FeatureSketch['kind'][] = ['numeric', 'categorical', 'hashed'];
+export const HASHED = 2;
+export const KINDS: readonly FeatureSketch['kind'][] = ['numeric', 'categorical', 'hashed'];
 
 /** Kind, missing, nonFinite or unseen, number of cells: no feature takes fewer bytes. */
 export const MIN_FEATURE_BYTES = 4;
@@ -87,13 +87,15 @@ function readUnnamed(reader: ByteReader, maxBins: number, format: 1 | 3): Featur
   return { kind: 'numeric', moments, missing, nonFinite: other, counts, sums };
 }
 
-function within(name: FeatureName, cause: unknown): unknown {
+/** An error with the feature's name in front. */
+export function within(name: FeatureName, cause: unknown): unknown {
   if (!(cause instanceof SketchError)) return cause;
   const place = typeof name === 'number' ? `feature ${name}` : name;
   return new SketchError(cause.kind, `${place}: ${cause.message}`);
 }
 
-function readHashed(
+/** What follows the counts of a hashed feature. @throws SketchError `truncated` or `format` */
+export function readHashed(
   reader: ByteReader,
   read: { missing: number; unseen: number; counts: Float64Array; total: number },
 ): HashedSketch {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { fromBase64 } from '../../protocol/bytes.ts';
 import { ProtocolError } from '../../protocol/error.ts';
 import { MAX_PROFILE_BYTES } from '../../protocol/limits.ts';
 import {
@@ -43,6 +44,12 @@ describe('a profile', () => {
     const none: FeatureGrid = { kind: 'numeric', edges: new Float64Array(0) };
     const reference = emptyWindow({ features: features.map((f) => f.grid), prediction: none });
     expect(parseProfile(encodeProfile({ ...bare, reference }))).toEqual({ ...bare, reference });
+  });
+
+  it('keeps its reference in format 3, which agents of protocol 3 read too', () => {
+    const file = fileWith(() => undefined);
+    const { reference } = JSON.parse(new TextDecoder().decode(file)) as { reference: string };
+    expect(fromBase64(reference)[3]).toBe(3);
   });
 
   it.each<[string, Uint8Array, RegExp]>([

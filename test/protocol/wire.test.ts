@@ -22,7 +22,7 @@ const plain = new Packr({ useRecords: false, variableMapSize: true });
 
 /** What the schema was when PROTOCOL_VERSION was last set. */
 const PINNED = {
-  version: 3,
+  version: 4,
   sha256: 'a1534f0ed189ac376ce473bc37c3ce4124402fa713cac799213bbe826e7739ae',
 };
 

@@ -34,7 +34,7 @@ async function refusedWith(agent: LinkAgent): Promise<string> {
 describe('HELLO-10: the control plane proves its key', () => {
   it('in every welcome, and in every refusal after a hello', async () => {
     const agent = await control.agent();
-    expect([agent.proven, agent.last('welcome').protocol]).toEqual([true, 3]);
+    expect([agent.proven, agent.last('welcome').protocol]).toEqual([true, 4]);
     const stranger = await LinkAgent.create();
     await stranger.join(control.url, null);
     expect(await refusedWith(stranger)).toBe('unknown-agent');

@@ -94,6 +94,7 @@ it('H.3: 100 hosts merged are one host of all rows, byte for byte where sketches
       whole.moments.count,
     ]);
     expect(merged.moments.mean).toBeCloseTo(whole.moments.mean, 9);
-    expect(merged.moments.m2 / whole.moments.m2).toBeCloseTo(1, 9);
+    // Each host's σ came as a float32.
+    expect(merged.moments.m2 / whole.moments.m2).toBeCloseTo(1, 7);
   }
 });

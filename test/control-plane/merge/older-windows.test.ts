@@ -20,10 +20,11 @@ beforeEach(async () => {
 });
 afterEach(() => merge.close());
 
-/** Format 1: as an agent of protocol 1 or 2 encodes it. */
+/** Format 1: as an agent of protocol 1 or 2 encodes it; 3: as one of protocol 3. */
 function inFormat(window: WindowSketch, format: number): Uint8Array {
   if (format === 1 && window.outcome === null) return encodeFormat1(window);
-  return sealed(encodeWindow(window).subarray(4, -4), format);
+  if (format === 3 || format === 4) return encodeWindow(window, format);
+  return sealed(encodeWindow(window, 3).subarray(4, -4), format);
 }
 
 function labels(joined: number): WindowSketch {
@@ -41,8 +42,8 @@ describe('TELEM-9: windows of agents of older protocols', () => {
   it('are merged with newer ones of the same time, whichever came first', async () => {
     const random = seeded(1);
     for (const [at, formats] of [
-      [0, [1, 3, 1]],
-      [300_000, [3, 1, 3]],
+      [0, [1, 3, 4]],
+      [300_000, [4, 3, 1]],
     ] as const) {
       for (const format of formats) {
         const window = syntheticWindow(random, { rows: 7, errors: 1 });
@@ -68,7 +69,7 @@ describe('TELEM-9: windows of agents of older protocols', () => {
     const other = emptyWindow({ ...GRIDS, features: [GRIDS.features[0], GRIDS.features[0]] });
     await merge.add(START, inFormat(other, 1));
     expect(merge.refused.map(({ reason, detail }) => [reason, detail])).toEqual([
-      ['damaged', 'format 2: this build reads 1 and 3'],
+      ['damaged', 'format 2: this build reads 1, 3 and 4'],
       ['damaged', expect.stringContaining('bytes after the prediction')],
       ['other-reference', 'cannot merge 2 features into 1'],
     ]);

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { decodeWindow, encodeWindow } from '../../../protocol/sketch/codec.ts';
+import {
+  decodeWindow,
+  encodeWindow,
+  KEPT_FORMAT,
+  WIRE_FORMAT,
+} from '../../../protocol/sketch/codec.ts';
 import { emptyWindow, type WindowSketch } from '../../../protocol/sketch/window.ts';
 import { sealed } from './sealed.ts';
 import { windowOf } from './windows.ts';
@@ -33,7 +38,7 @@ describe('a well-formed window that no data have', () => {
     { max: 2 ** 481 },
     { min: -(2 ** 481) },
   ])('is refused with moments %o', (moments) => {
-    const bytes = encodeWindow(forged(moments));
+    const bytes = encodeWindow(forged(moments), KEPT_FORMAT);
     expect(() => decodeWindow(bytes)).toThrow(/feature 0: no 2 values have mean/);
   });
 
@@ -47,8 +52,10 @@ describe('a well-formed window that no data have', () => {
     { sumUs: -1 },
     { sumUs: Infinity },
   ])('is refused with latency %o', (latency) => {
-    const bytes = encodeWindow(forged({}, latency));
-    expect(() => decodeWindow(bytes)).toThrow(/latency: sum .* do not fit/);
+    for (const format of [KEPT_FORMAT, WIRE_FORMAT] as const) {
+      const bytes = encodeWindow(forged({}, latency), format);
+      expect(() => decodeWindow(bytes)).toThrow(/latency: sum .* do not fit/);
+    }
   });
 
   it('is accepted as it was', () => {
@@ -60,18 +67,18 @@ describe('bytes that no encoder writes', () => {
   const EMPTY_LATENCY = [0, 0x80, 0x10];
   const HEAD = [0, 0, 0, 0, ...EMPTY_LATENCY, 0];
   const categorical = (cells: number, ...counts: number[]) =>
-    sealed([...HEAD, 1, 0, 0, cells, ...counts]);
+    sealed([...HEAD, 1, 0, 0, cells, ...counts], KEPT_FORMAT);
 
   it('stand for the same window as what one writes, but for the fault', () => {
     const prediction = { kind: 'categorical', values: [1, 2, 3] } as const;
-    const bytes = encodeWindow(emptyWindow({ features: [], prediction }));
+    const bytes = encodeWindow(emptyWindow({ features: [], prediction }), KEPT_FORMAT);
     expect(categorical(3, 0, 2)).toEqual(bytes);
   });
 
   it.each([
     ['a run of zeros past the last cell', categorical(3, 0, 3), '4 zeros at cell 0 of 3'],
     ['a run of zeros in two', categorical(3, 0, 0, 0, 1), '2 zeros at cell 1 of 3 after zeros'],
-    ['a fourth kind', sealed([...HEAD, 3, 0, 0, 0]), 'kind 3, must be 0, 1 or 2'],
+    ['a fourth kind', sealed([...HEAD, 3, 0, 0, 0], KEPT_FORMAT), 'kind 3, must be 0, 1 or 2'],
     ['counts that sum above 2^53', categorical(2, ...largestCount(), 1), 'above 2^53 - 1'],
   ])('are refused: %s', (_, bytes, message) => {
     expect(() => decodeWindow(bytes)).toThrow(message);

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeWindow, encodeWindow } from '../../../protocol/sketch/codec.ts';
+import {
+  decodeWindow,
+  encodeWindow,
+  KEPT_FORMAT,
+  WIRE_FORMAT,
+} from '../../../protocol/sketch/codec.ts';
 import { SketchError } from '../../../protocol/sketch/error.ts';
 import { emptyOutcome } from '../../../protocol/sketch/outcome.ts';
 import { mergeWindow, type WindowSketch } from '../../../protocol/sketch/window.ts';
@@ -42,7 +47,7 @@ describe('sections of a window', () => {
   });
 
   it('are left out where they are empty, and so is the difference to the first format', () => {
-    const bytes = encodeWindow(emptyWatched('binary'));
+    const bytes = encodeWindow(emptyWatched('binary'), KEPT_FORMAT);
     const decoded = decodeWindow(bytes);
     expect(decoded).toMatchObject({ outcome: null, tensors: [], evaluators: [] });
     expect(decodeWindow(sealed(bytes.subarray(4, -4), 1))).toEqual(decoded);
@@ -55,7 +60,7 @@ describe('sections of a window', () => {
     expect(() => decodeWindow(sealed([...first, ...cost], 1))).toThrow(
       /bytes after the prediction/,
     );
-    expect(() => decodeWindow(sealed(body, 2))).toThrow('format 2: this build reads 1 and 3');
+    expect(() => decodeWindow(sealed(body, 2))).toThrow('format 2: this build reads 1, 3 and 4');
     expect(() => decodeWindow(sealed(body, 0))).toThrow('format 0');
   });
 
@@ -82,7 +87,7 @@ describe('sections of a window', () => {
         (changes) => {
           const body = sample.slice();
           for (const [at, byte] of changes) body[at] = byte;
-          const bytes = sealed(body);
+          const bytes = sealed(body, WIRE_FORMAT);
           if (kindOf(bytes) !== 'accepted') return;
           const decoded = decodeWindow(bytes);
           const twice = structuredClone(decoded);
@@ -131,7 +136,7 @@ describe('a section that no encoder writes', () => {
     ['a third kind of outcome', [1, 3], /kind 3, must be 0, 1 or 2/],
     ['outcomes of nothing', [...outcome([0], [0], [0]), 0, 0, 0, ...LATENCY], /written, but empty/],
   ])('is refused: %s', (_, section, message) => {
-    expect(() => decodeWindow(sealed([...HEAD, ...section]))).toThrow(message);
+    expect(() => decodeWindow(sealed([...HEAD, ...section], WIRE_FORMAT))).toThrow(message);
   });
 
   it.each([NaN, Infinity, 2 ** 1000])('is refused with a sum of scores %d', (sum) => {
