@@ -49,8 +49,9 @@
  *     counts      := a list of distances: see compact-counts.ts
  *
  * Rounding moves a bin's mean, and so a Wasserstein distance, by at most 2^-9 σ, a fiftieth of 0.1 σ; measured, where errors
- * of bins cancel out, 1e-4 σ (`bench/evaluate/sketch-choice`). Counts, min and max come back exactly. A window of 2^29
- * rows or requests and more is written in format 3.
+ * of bins cancel out, 1e-4 σ (`bench/evaluate/sketch-choice`), and 1.5e-3 σ where 128 windows are added up two by two and
+ * written each time, as in a full outbox. Counts, min and max come back exactly. A window of 2^29 rows or requests and
+ * more is written in format 3.
  *
  * Format 1 (protocols 1 and 2) has no sections, plain counts in features, and of each bin the upper 24 bits of
  * a float32.

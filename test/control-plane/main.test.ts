@@ -101,7 +101,7 @@ test('the command line', () => {
   });
   expect(parseControlConfig(['--behind-proxy']).behindProxy).toBe(true);
   expect(() => parseControlConfig(tls.slice(0, 2))).toThrow('--tls-cert needs --tls-key');
-  expect(() => parseControlConfig(['--min-agent-protocol', '4'])).toThrow('min-agent-protocol');
+  expect(() => parseControlConfig(['--min-agent-protocol', '5'])).toThrow('min-agent-protocol');
   expect(() => parseControlConfig(['--links-per-second', '0'])).toThrow('links-per-second');
   expect(() => parseControlConfig(['--port', '65536'])).toThrow('port');
   expect(() => parseControlConfig(['--nonsense'])).toThrow('nonsense');
