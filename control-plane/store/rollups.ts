@@ -196,12 +196,19 @@ function underHours(key: RollupKey) {
   );
 }
 
+/** What is added up, and no more: the other columns are as many again for the driver to hand over, row by row. */
+function summandOf({ parts, requests, rows, errors, body }: typeof windows | typeof rollups) {
+  return { parts, requests, rows, errors, body };
+}
+
 async function windowsUnder(tx: Transaction, key: RollupKey): Promise<Summand[]> {
-  return tx.select().from(windows).where(underWindows(key)).orderBy(asc(windows.windowStartMs));
+  const wanted = tx.select(summandOf(windows)).from(windows);
+  return wanted.where(underWindows(key)).orderBy(asc(windows.windowStartMs));
 }
 
 async function hoursUnder(tx: Transaction, key: RollupKey): Promise<Summand[]> {
-  return tx.select().from(rollups).where(underHours(key)).orderBy(asc(rollups.startMs));
+  const wanted = tx.select(summandOf(rollups)).from(rollups);
+  return wanted.where(underHours(key)).orderBy(asc(rollups.startMs));
 }
 
 /** Everything a row stands for; of a day, hours and windows alike: an hour made anew must not bring them back. */
