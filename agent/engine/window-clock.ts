@@ -1,3 +1,5 @@
+import { windowStart } from './window-start.ts';
+
 /** The window of one length that is being filled; the same object from window to window. */
 export interface OpenWindow {
   startMs: number;
@@ -46,10 +48,9 @@ export class WindowClock {
     }
   }
 
-  /** Windows lie on wall-clock multiples of their length, so that those of different hosts can be compared. */
   #schedule(windowMs: number, window: OpenWindow): NodeJS.Timeout {
     const now = Date.now();
-    window.startMs = Math.floor(now / windowMs) * windowMs;
+    window.startMs = windowStart(now, windowMs);
     this.#name(window);
     const { startMs } = window;
     return setTimeout(

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { DesiredMessage, DesiredState } from '../../protocol/desired.ts';
 import type { HelloMessage } from '../../protocol/hello.ts';
 import type { ReportedDeployment } from '../../protocol/report.ts';
+import { windowStart } from '../engine/window-start.ts';
 import { messageOf } from '../error.ts';
 import { newBoot } from '../link/identity.ts';
 import { loadIdentity } from '../link/identity-file.ts';
@@ -195,7 +196,7 @@ export class VirtualAgent {
 
   #cutAt(windowMs: number): NodeJS.Timeout {
     const now = this.#now();
-    const startMs = Math.floor(now / windowMs) * windowMs;
+    const startMs = windowStart(now, windowMs);
     return setTimeout(
       () => {
         this.#cutting = this.#cutting
