@@ -96,7 +96,7 @@ process.stdout.write(
   [
     `${fleet.connected} of ${fleet.agents} linked after ${(fleet.linkedAfterMs / 1000).toFixed(1)} s; ${controlPlane.rssMB} MB`,
     `${fleet.windowsProduced} windows made, ${fleet.windowsMerged} merged, ${fleet.windowsDropped} dropped`,
-    `p99 of each rollback: ${rollback?.p99OfEachMs.join(', ')} ms`,
+    `p99 of each rollback: ${rollback?.p99OfEachMs.join(', ')} ms; confirmed by at least ${rollback?.leastConfirmed}`,
     `${rollback?.confirmed} agents answered, ${rollback?.verifiedLate} documents were verified after that`,
     verdict(
       'event-loop delay, p99 of the worst 15 s, ms',

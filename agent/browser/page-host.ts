@@ -15,6 +15,7 @@ import { PageSocket } from './page-socket.ts';
 import { PageStore } from './page-store.ts';
 
 export type { DesiredState, Labels };
+export { AgentError };
 
 /** Where a page's host stands: `other-tab` while another tab of the origin holds the link, else as the link does. */
 export type PageHostState = 'other-tab' | LinkState['name'];
@@ -22,8 +23,11 @@ export type PageHostState = 'other-tab' | LinkState['name'];
 export interface PageHostOptions {
   /** The control plane, `https://…`; plain http to loopback only, unless `allowInsecureLink`. */
   readonly controlUrl: string;
-  /** Needed once, before this browser has joined; of `POST /api/v1/join-tokens` or `driftline join-token`. */
-  readonly joinToken?: string;
+  /**
+   * Of `POST /api/v1/join-tokens` or `driftline join-token`, or what fetches one: asked for only before this browser has
+   * joined.
+   */
+  readonly joinToken?: string | (() => Promise<string>);
   /** How people call the host; default: the page's host name. */
   readonly name?: string;
   readonly labels?: Labels;
@@ -51,7 +55,9 @@ interface Holder {
 export class PageHost {
   readonly #options: PageHostOptions;
   readonly #store: PageStore;
-  readonly #stopped = new AbortController();
+  /** Aborted when this tab no longer wants the link, or can't have it. */
+  readonly #released = new AbortController();
+  #isStopped = false;
   #holder: Holder | null = null;
   #desired: DesiredState | null = null;
   /** Documents are taken up one after another. */
@@ -104,9 +110,11 @@ export class PageHost {
 
   /** Ends the link. What is kept stays, for the next page. */
   async stop(): Promise<void> {
-    this.#stopped.abort();
-    this.#holder?.link.stop();
+    this.#isStopped = true;
+    await this.#holder?.link.stop();
     await this.#taking;
+    // The next tab reads what is kept: nothing is written any more.
+    this.#released.abort();
     this.#store.close();
   }
 
@@ -117,13 +125,13 @@ export class PageHost {
         if (isFree === null) return false;
         await this.#link();
         resolve();
-        await this.#untilStopped();
+        await this.#untilReleased();
         return true;
       });
       first
         .then((hasHeld) => {
           if (hasHeld) return;
-          this.#options.onState?.('other-tab');
+          this.#tell(() => this.#options.onState?.('other-tab'));
           resolve();
           this.#wait(lock);
         })
@@ -132,18 +140,18 @@ export class PageHost {
   }
 
   #wait(lock: string): void {
-    const { signal } = this.#stopped;
+    const { signal } = this.#released;
     const held = navigator.locks.request(lock, { signal }, async () => {
       await this.#link();
-      await this.#untilStopped();
+      await this.#untilReleased();
     });
     held.catch((error: unknown) => {
-      if (!signal.aborted) this.#options.log?.('warn', 'no link', { reason: messageOf(error) });
+      if (!signal.aborted) this.#warn('no link', { reason: messageOf(error) });
     });
   }
 
-  #untilStopped(): Promise<void> {
-    const { signal } = this.#stopped;
+  #untilReleased(): Promise<void> {
+    const { signal } = this.#released;
     return new Promise((resolve) => {
       if (signal.aborted) resolve();
       else signal.addEventListener('abort', () => resolve());
@@ -157,22 +165,46 @@ export class PageHost {
     const trust = await TrustStore.load(this.#store.root);
     const agent = () => identity.agent;
     const gate = new DesiredGate({ store: this.#store.documents, trust, agent, labels });
-    this.#desired = (await gate.restore())?.desired ?? null;
-    if (this.#stopped.signal.aborted) return;
-    const link = this.#createLink(identity, trust);
+    this.#desired = await this.#restored(gate);
+    const token = identity.agent === null ? await tokenOf(this.#options) : null;
+    if (this.#isStopped) return;
+    const link = this.#createLink(identity, trust, token);
     this.#holder = { identity, gate, link };
     link.start();
   }
 
-  #createLink(identity: Identity, trust: TrustStore): Link {
+  /** A document that its root no longer stands behind is none, and the next one is on its way. */
+  async #restored(gate: DesiredGate): Promise<DesiredState | null> {
+    try {
+      return (await gate.restore())?.desired ?? null;
+    } catch (error) {
+      this.#warn('the document that was kept is not followed', { reason: messageOf(error) });
+      return null;
+    }
+  }
+
+  /** What the site does with what it is told is not the host's affair: its errors are reported as the site's own. */
+  #tell(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      reportError(error);
+    }
+  }
+
+  #warn(message: string, detail: object): void {
+    this.#tell(() => this.#options.log?.('warn', message, detail));
+  }
+
+  #createLink(identity: Identity, trust: TrustStore, token: string | null): Link {
     const options = this.#options;
-    const { controlUrl, joinToken, labels = {} } = options;
+    const { controlUrl, labels = {} } = options;
     return new Link({
       controlUrl,
       identity,
       trust,
       outbox: NO_WINDOWS,
-      join: joinToken === undefined ? null : { token: joinToken, name: nameOf(options), labels },
+      join: token === null ? null : { token, name: nameOf(options), labels },
       boot: newBoot(),
       capabilities: capabilities(),
       connect: (url) => new PageSocket(url),
@@ -183,10 +215,18 @@ export class PageHost {
       },
       onCommand: (message) => this.#run(message),
       onToken: () => undefined,
-      onOnline: () => this.#report(),
+      onOnline: () => {
+        // Else a browser that runs out of room may take the key away.
+        void navigator.storage.persist();
+        this.#report();
+      },
       onSent: () => undefined,
-      onState: ({ name }) => options.onState?.(name),
-      log: (level, message, detail) => options.log?.(level, message, detail),
+      onState: ({ name }) => {
+        // For good: another tab may have a token that is.
+        if (name === 'refused') this.#released.abort();
+        this.#tell(() => options.onState?.(name));
+      },
+      log: (level, message, detail) => this.#tell(() => options.log?.(level, message, detail)),
     });
   }
 
@@ -194,16 +234,17 @@ export class PageHost {
     const { gate, link } = this.#holder ?? {};
     try {
       const taken = (await gate?.take(message)) ?? null;
-      if (taken !== null) {
+      if (taken !== null && !this.#isStopped) {
+        const { desired } = taken.accepted;
+        this.#desired = desired;
+        this.#tell(() => this.#options.onDocument?.(desired));
         await taken.saved;
-        this.#desired = taken.accepted.desired;
-        this.#options.onDocument?.(this.#desired);
       }
       this.#report();
     } catch (error) {
       const name = error instanceof Equivocation ? 'equivocation' : 'desired-refused';
       const reason = messageOf(error);
-      this.#options.log?.('warn', 'desired state refused', { reason });
+      this.#warn('desired state refused', { reason });
       link?.send({ kind: 'event', name, detail: reason, at: Date.now() });
     }
   }
@@ -246,13 +287,27 @@ function check(options: PageHostOptions): void {
   if (!allowInsecureLink && isPlainAndRemote(controlUrl)) {
     throw wrong('controlUrl', controlUrl, 'an https URL, or allowInsecureLink given');
   }
+  if (location.protocol === 'https:' && isPlainAndRemote(controlUrl)) {
+    throw wrong(
+      'controlUrl',
+      controlUrl,
+      'an https URL: browsers open no other from an https page',
+    );
+  }
   if (!nameSchema.safeParse(nameOf(options)).success) {
     throw wrong('name', nameOf(options), 'letters, digits, ".", "_" and "-"');
   }
   if (labels !== undefined && !labelsSchema.safeParse(labels).success) {
     throw wrong('labels', JSON.stringify(labels), 'names with values of text');
   }
-  if (joinToken !== undefined) pinnedFingerprint(joinToken);
+  if (typeof joinToken === 'string') pinnedFingerprint(joinToken);
+}
+
+async function tokenOf({ joinToken }: PageHostOptions): Promise<string | null> {
+  if (joinToken === undefined) return null;
+  const token = typeof joinToken === 'string' ? joinToken : await joinToken();
+  pinnedFingerprint(token);
+  return token;
 }
 
 function wrong(option: string, value: string, must: string): AgentError {

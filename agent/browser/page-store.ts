@@ -83,8 +83,14 @@ export class PageStore {
     return new Promise((resolve, reject) => {
       const opening = indexedDB.open(name, 1);
       opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE);
-      opening.onsuccess = () => resolve(new PageStore(opening.result));
+      opening.onsuccess = () => {
+        const database = opening.result;
+        // Somebody deletes it, as our own errors advise: else that would wait for this page to be closed.
+        database.onversionchange = () => database.close();
+        resolve(new PageStore(database));
+      };
       opening.onerror = () => reject(failed(name, opening.error));
+      opening.onblocked = () => reject(failed(name, null));
     });
   }
 
@@ -112,10 +118,15 @@ export class PageStore {
   /** Resolves once it is on disk, as far as a browser can know. */
   #run<T>(mode: IDBTransactionMode, ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const transaction = this.#database.transaction(TABLE, mode, { durability: 'strict' });
-      const asked = ask(transaction.objectStore(TABLE));
-      transaction.oncomplete = () => resolve(asked.result);
-      transaction.onabort = () => reject(failed(this.#database.name, transaction.error));
+      try {
+        const transaction = this.#database.transaction(TABLE, mode, { durability: 'strict' });
+        const asked = ask(transaction.objectStore(TABLE));
+        transaction.oncomplete = () => resolve(asked.result);
+        transaction.onabort = () => reject(failed(this.#database.name, transaction.error));
+      } catch (error) {
+        // It was closed, here or by the browser.
+        reject(failed(this.#database.name, error as DOMException));
+      }
     });
   }
 }

@@ -112,12 +112,14 @@ export class Link {
     this.#connect();
   }
 
-  stop(): void {
+  /** Resolves once what had been received is taken: nothing is written behind it. */
+  stop(): Promise<void> {
     this.#apply({ name: 'stop' });
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#silence !== null) clearTimeout(this.#silence);
     this.#socket?.close(1000);
     this.#socket = null;
+    return this.#receiving;
   }
 
   /** Sends when online; a report or event that misses the moment is superseded by the next connection's report. */
@@ -220,16 +222,17 @@ export class Link {
 
   async #receive(socket: LinkSocket, data: Uint8Array): Promise<void> {
     const message = decodeDown(data);
-    if (message.kind === 'alive') return;
     if (message.kind === 'challenge') await this.#prove(message, await hashFrame(data));
     else if (message.kind === 'refused') await this.#refused(message);
     else if (message.kind === 'pending') await this.#held(message);
     else if (message.kind === 'welcome') await this.#welcomed(message);
+    else if (message.kind === 'alive' && this.#state.name === 'pending') return;
     else if (this.#state.name !== 'online')
       throw new AgentError('link', `${message.kind} before welcome`);
     else if (message.kind === 'desired') this.#options.onDesired(message);
     else if (message.kind === 'command') this.#command(socket, message);
     else if (message.kind === 'lease') this.#options.onLease?.(message);
+    else if (message.kind === 'alive') return;
     else await this.#acknowledged(message.boot, message.sequence);
   }
 

@@ -76,6 +76,9 @@ export function readSimulationConfig(
     throw invalid('DRIFTLINE_TOKEN is not set: agents need join tokens, which an admin makes');
   }
   if (values.control === undefined) throw invalid('--control URL is missing');
+  if (values.rollbacks !== undefined && values.rollback === undefined) {
+    throw invalid('--rollbacks needs --rollback D@V: what is to be taken back');
+  }
   const number = (name: keyof typeof values, low: number, high: number, otherwise: number) =>
     numberOf(`--${name}`, values[name], low, high, otherwise);
   return {

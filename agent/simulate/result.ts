@@ -36,6 +36,8 @@ export interface Rollback extends Spread {
   readonly verifiedLate: number;
   /** Acknowledged, p99 of each that was measured, in their order; what is told here is the median of them. */
   readonly p99OfEachMs: readonly number[];
+  /** Acknowledgements of the one that fewest agents confirmed. */
+  readonly leastConfirmed: number;
 }
 
 export interface SimulationResult {
@@ -90,7 +92,10 @@ export function sayResult(result: SimulationResult): string {
       `  answered     ${said(rollback)}`,
       `  acknowledged ${said(acknowledged)} (by the control plane's clock)`,
     );
-    if (p99OfEachMs.length > 1) lines.push(`  p99 of each  ${p99OfEachMs.join(', ')} ms`);
+    if (p99OfEachMs.length > 1) {
+      const least = `at least ${rollback.leastConfirmed} confirmed each`;
+      lines.push(`  p99 of each  ${p99OfEachMs.join(', ')} ms; ${least}`);
+    }
   }
   for (const [reason, times] of Object.entries(result.failures))
     lines.push(`failed         ${times} × ${reason}`);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../../protocol/ids.ts';
 import { SketchError } from '../../protocol/sketch/error.ts';
 import type { WindowSketch } from '../../protocol/sketch/window.ts';
@@ -25,6 +26,8 @@ import { type Refused, refused, refusedByTime } from './refuse.ts';
 export const MAX_GROUP = 128;
 /** How long the first window of a group waits for company. */
 const GROUP_WAIT_MS = 5;
+/** Windows that are decoded in one turn of the event loop. */
+const CHECKED_AT_ONCE = 64;
 
 /** A window that is in the database now. */
 export interface MergedWindow {
@@ -121,11 +124,11 @@ export class Ingest {
 
   async #commit(items: readonly TelemetryItem[]): Promise<MergedWindow[]> {
     const { store, now, onRefused } = this.#deps;
-    const check = await this.#checker(items);
+    const checks = await this.#checkAll(items);
     const windows = new Map<TelemetryItem, WindowSketch>();
     const refusals = new Map<TelemetryItem, Refused>();
     const fold = (stored: Folded | null, item: TelemetryItem): Folded | null => {
-      const checked = check(item);
+      const checked = checks.get(item) ?? missed(item);
       const folded =
         checked.kind === 'refused' ? checked : add(stored, checked.window, checked.body);
       if (folded.kind === 'refused' || checked.kind === 'refused') {
@@ -150,6 +153,18 @@ export class Ingest {
       const window = windows.get(item);
       return window === undefined ? [] : [{ item, window }];
     });
+  }
+
+  /** Before the transaction, and in slices: a group is then two or three turns of the event loop, and not one long one. */
+  async #checkAll(items: readonly TelemetryItem[]): Promise<ReadonlyMap<TelemetryItem, Checked>> {
+    const check = await this.#checker(items);
+    const checks = new Map<TelemetryItem, Checked>();
+    for (const [at, item] of items.entries()) {
+      if (at % CHECKED_AT_ONCE === 0 && at > 0) await nextTurn();
+      checks.set(item, check(item));
+    }
+    if (items.length > CHECKED_AT_ONCE) await nextTurn();
+    return checks;
   }
 
   /** Reads what is known of a group's hosts, deployments and versions once, before the transaction. */
@@ -208,6 +223,10 @@ export class Ingest {
     }
     return found;
   }
+}
+
+function missed({ agentId, sequence }: TelemetryItem): never {
+  throw new Error(`window ${sequence} of ${agentId} was not checked`);
 }
 
 function refusalOf([item, { reason, detail }]: [TelemetryItem, Refused]): Refusal {

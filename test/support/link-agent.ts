@@ -195,13 +195,13 @@ export class LinkAgent {
     while (!done()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Cuts the line as a crash does. */
   /** Says goodbye behind what it has said. */
   async leave(): Promise<void> {
     this.#socket?.close(1000);
     await this.until(() => this.closed !== null);
   }
 
+  /** Cuts the line as a crash does. */
   async cut(): Promise<void> {
     this.#socket?.terminate();
     await this.until(() => this.closed !== null);

