@@ -17,8 +17,11 @@ import { PageStore } from './page-store.ts';
 export type { DesiredState, Labels };
 export { AgentError };
 
-/** Where a page's host stands: `other-tab` while another tab of the origin holds the link, else as the link does. */
-export type PageHostState = 'other-tab' | LinkState['name'];
+/**
+ * Where a page's host stands: `other-tab` while another tab of the origin holds the link, `failed` where what is kept could not
+ * be read when its turn came (`log` says why), else as the link does.
+ */
+export type PageHostState = 'other-tab' | 'failed' | LinkState['name'];
 
 export interface PageHostOptions {
   /** The control plane, `https://…`; plain http to loopback only, unless `allowInsecureLink`. */
@@ -146,7 +149,9 @@ export class PageHost {
       await this.#untilReleased();
     });
     held.catch((error: unknown) => {
-      if (!signal.aborted) this.#warn('no link', { reason: messageOf(error) });
+      if (signal.aborted) return;
+      this.#warn('no link', { reason: messageOf(error) });
+      this.#tell(() => this.#options.onState?.('failed'));
     });
   }
 
@@ -319,7 +324,7 @@ function nameOf({ name }: PageHostOptions): string {
   return nameSchema.safeParse(location.hostname).success ? location.hostname : 'page';
 }
 
-const BROWSER = /(Firefox|Edg|Chrome|Version)\/[\d.]{1,40}/;
+const BROWSER = /(Firefox|Edg|Chrome(?!.* Edg)|Version)\/[\d.]{1,40}/;
 
 function capabilities(): HelloMessage['capabilities'] {
   return {

@@ -112,7 +112,7 @@ export class PageStore {
       table.getAllKeys(IDBKeyRange.bound('evidence-', 'evidence.')),
     );
     if (!there.includes(key) && there.length < MAX_EVIDENCE) await this.#write(key, envelopes);
-    return `"${key}" of the database "${this.#database.name}"`;
+    return `the database "${this.#database.name}"`;
   }
 
   /** Resolves once it is on disk, as far as a browser can know. */

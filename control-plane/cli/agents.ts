@@ -1,3 +1,4 @@
+import { nameSchema } from '../../protocol/ids.ts';
 import type { AgentView } from '../http/agents.ts';
 import { poll } from './await-state.ts';
 import type { Context } from './context.ts';
@@ -89,7 +90,9 @@ const AGENT_ID = /^agt_[0-9a-f]{24}$/;
 
 /** By name or id. A name that several hosts have is nobody's. */
 export async function findAgent({ client }: Context, name: string): Promise<AgentView> {
-  const named = await client.list<AgentView>(`/api/v1/agents?name=${encodeURIComponent(name)}`);
+  const named = nameSchema.safeParse(name).success
+    ? await client.list<AgentView>(`/api/v1/agents?name=${encodeURIComponent(name)}`)
+    : [];
   const byId = AGENT_ID.test(name) ? await client.find<AgentView>(pathOf(name)) : null;
   const present = named.filter(({ state }) => state !== 'revoked');
   const [agent, other] = byId === null ? present : [byId];

@@ -227,8 +227,10 @@ export interface Monitoring {
 /** What hosts are asked to do once, besides their desired state. */
 export interface Commands {
   /**
-   * Recorded before it is sent; whoever asks records what became of it. Throws `ControlError` 'unavailable': the host is not linked, speaks an older protocol, went away or did not
-   * answer in time; 'conflict': a command of this kind is on its way there.
+   * Recorded before it is sent; whoever asks records what became of it.
+   *
+   * Throws `ControlError` 'unavailable': the host is not linked, speaks an older protocol, went away or did not answer in
+   * time; 'conflict': a command of this kind is on its way there.
    */
   send(agent: AgentId, command: Command, timeoutMs: number, actor: Actor): Promise<CommandAnswer>;
 }

@@ -180,7 +180,8 @@ export async function createHub(deps: HubDeps): Promise<Hub> {
     },
     onClosed: (session, code) => {
       const agent = sessions.close(session);
-      if (agent !== null) departures.note(agent);
+      // One that a newer link has replaced left nobody.
+      if (agent !== null && sessions.get(agent) === null) departures.note(agent);
       // An answer may have come before the end, and wait for the report that it came behind.
       void session.heard.then(() => commands.drop(session));
       if (code !== null) log.info({ agent, code }, 'link-refused');

@@ -364,7 +364,7 @@ describe.skipIf(!hasChromium)(
     it('LINK-13: hears that the control plane is there, and leaves a line on which nothing is heard', async () => {
       await control.stop();
       await context.close();
-      await begin({ pingIntervalMs: 50 });
+      await begin({ pingIntervalMs: 500 });
       const line = await CuttableLine.to(() => Number(new URL(urlOf(control)).port));
       try {
         const page = await opened();

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { updateDeployment } from '../../../control-plane/store/deployments.ts';
 import { windowsBetween } from '../../../control-plane/store/telemetry.ts';
 import type { AgentId } from '../../../protocol/ids.ts';
+import { encodeWindow, KEPT_FORMAT } from '../../../protocol/sketch/codec.ts';
 import { encodeUp } from '../../../protocol/wire.ts';
 import { encodeFormat1 } from '../../protocol/sketch/older-format.ts';
 import { ControlApp, exampleModel, pushExample } from '../../support/control-app.ts';
@@ -12,7 +13,7 @@ import { ControlFixture, WINDOW_MS } from '../../support/control-fixture.ts';
 import { LinkAgent } from '../../support/link-agent.ts';
 import { seeded, syntheticWindow } from '../../support/synthetic-windows.ts';
 
-/** Hosts that speak as those of protocols 1 and 2 did, to the control plane of this build. */
+/** Hosts that speak as those of older protocols did, to the control plane of this build. */
 
 /** The kinds of messages that protocol 1 has: an agent of it drops the link on another. */
 const KNOWN = new Set(['challenge', 'welcome', 'desired', 'ack']);
@@ -143,5 +144,42 @@ describe('files for an agent of protocol 2', () => {
     const path = `/api/v1/artifacts/${manifest}`;
     expect((await app.ask('GET', path, { bearer: agent.downloadToken })).status).toBe(200);
     await agent.cut();
+  });
+});
+
+describe('an agent of protocol 3', () => {
+  it('links as before, has its windows merged, and is not told that the control plane is alive', async () => {
+    const control = await ControlFixture.start({ pingIntervalMs: 20 });
+    try {
+      const agent = await control.agent();
+      await agent.cut();
+      const challenge = await agent.open(control.url);
+      const hello = await agent.hello(challenge, { protocol: 3 });
+      agent.send({ ...hello, capabilities: { ...hello.capabilities, runtime: 'browser' } });
+      await agent.until(() => agent.desired !== null);
+      expect(agent.last('welcome').protocol).toBe(3);
+      expect(agent.proven).toBe(true);
+      const windowStartMs = Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS - WINDOW_MS;
+      const place = { deployment: 'loans', manifest: control.manifests[0], arm: 'stable' as const };
+      const window = syntheticWindow(seeded(1), { rows: 25 });
+      const { boot } = agent;
+      agent.send({
+        ...{ kind: 'telemetry', boot, sequence: 1, clockAheadMs: null, windows: 1 },
+        ...{ ...place, windowStartMs, windowMs: WINDOW_MS },
+        body: encodeWindow(window, KEPT_FORMAT),
+      });
+      await agent.until(() => agent.acknowledged >= 1);
+      const rows = await windowsBetween(control.store.read, 'loans', 0, Number.MAX_SAFE_INTEGER);
+      expect(rows).toMatchObject([{ agentId: agent.id, rows: 25, parts: 1 }]);
+      // A page of this protocol's successor is told with each ping, many of which there were meanwhile.
+      const newer = await control.agent();
+      await newer.cut();
+      const again = await newer.hello(await newer.open(control.url), {});
+      newer.send({ ...again, capabilities: { ...again.capabilities, runtime: 'browser' } });
+      await newer.until(() => newer.received.filter(({ kind }) => kind === 'alive').length > 1);
+      expect(agent.received.map(({ kind }) => kind)).not.toContain('alive');
+    } finally {
+      await control.stop();
+    }
   });
 });
